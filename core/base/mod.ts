@@ -1,0 +1,8 @@
+/**
+ * What every room may use: errors, time, bytes, the process log.
+ * @module
+ */
+export { latin1, NO_BYTES } from "./bytes.ts";
+export { type Clock, systemClock, type Timer } from "./clock.ts";
+export { causeOf, type ErrorSource, MeshError, messageOf } from "./error.ts";
+export { jsonLog, LOG_LEVELS, type Log, type LogFields, type LogLevel, silentLog } from "./log.ts";
