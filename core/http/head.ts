@@ -1,3 +1,4 @@
+import { NO_BYTES } from "../base/mod.ts";
 import type { Field } from "./field.ts";
 
 /** Methods with a number; any other token is `Other` and keeps its bytes. */
