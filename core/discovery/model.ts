@@ -10,6 +10,11 @@ export interface DataPlane {
   apply(model: SnapshotModel): Promise<void>;
   /** New connections prove this identity from now on; live ones are left alone. */
   identify(svid: Svid): void;
+  /**
+   * Names (`<namespace>/<name>`) of the services that requests were routed to since the
+   * last call. Without it no service is ever dropped for being idle.
+   */
+  used?(): Iterable<string>;
 }
 
 /** Where a data plane gets what its snapshot does not hold. */
@@ -17,6 +22,7 @@ export interface Source {
   /**
    * Asks for a service by the host a request named. Resolves when a snapshot that
    * answers has been applied: with the service, or knowing that there is none.
+   * Rejects when no answer can be had now.
    */
   want(host: string): Promise<void>;
   /** Bytes of a plugin by the SHA-256 of its model, verified. */
