@@ -2,4 +2,11 @@
  * Counters, histograms, log lines: names and formats.
  * @module
  */
+export { Aggregate, type GaugeReading, type Labels, type MetricTotal, type TotalSeries } from "./aggregate.ts";
+export { type MeshMetrics, meshMetrics } from "./catalogue.ts";
+export { EXPOSITION_TYPE, exposition } from "./exposition.ts";
 export { RESPONSE_FLAGS, type ResponseFlag } from "./flag.ts";
+export { Counter, Family, Gauge, Histogram } from "./handle.ts";
+export { Edge, type EdgeLabels, type EdgePeer, IstioMetrics } from "./istio.ts";
+export type { MetricDefinition, MetricKind, RegionMessage } from "./message.ts";
+export { MetricConflict, Region } from "./region.ts";

@@ -1,0 +1,39 @@
+import type { Counter, Family, Gauge, Histogram } from "./handle.ts";
+import type { Region } from "./region.ts";
+
+/** What a data plane counts beside Istio's metrics. The words of the labels are the same everywhere. */
+export interface MeshMetrics {
+  readonly refusals: Family<readonly ["direction", "reason"], Counter>;
+  readonly retries: Family<readonly ["cluster", "outcome"], Counter>;
+  readonly ejections: Family<readonly ["cluster", "reason"], Counter>;
+  readonly policyCalls: Family<readonly ["policy", "outcome"], Counter>;
+  readonly policySeconds: Family<readonly ["policy"], Histogram>;
+  readonly connectionsOpen: Family<readonly ["direction"], Gauge>;
+  readonly connections: Family<readonly ["direction"], Counter>;
+  readonly handshakesFailed: Family<readonly ["direction", "reason"], Counter>;
+  readonly logLinesDropped: Family<readonly [], Counter>;
+}
+
+/** One microsecond to one second: a policy call is expected in the first buckets. */
+const POLICY_SECONDS = [1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 1e-2, 0.1, 1];
+
+/** Defines the `mesh_*` metrics of a worker. */
+export function meshMetrics(region: Region): MeshMetrics {
+  return Object.freeze({
+    refusals: region.counter("mesh_refusals_total", "Requests refused by the mesh.", ["direction", "reason"]),
+    retries: region.counter("mesh_retries_total", "Further attempts at a request.", ["cluster", "outcome"]),
+    ejections: region.counter("mesh_ejections_total", "Endpoints taken out for their failures.", ["cluster", "reason"]),
+    policyCalls: region.counter("mesh_policy_calls_total", "Calls of policies, faults included.", [
+      "policy",
+      "outcome",
+    ]),
+    policySeconds: region.histogram("mesh_policy_call_seconds", "Time of a policy call.", ["policy"], POLICY_SECONDS),
+    connectionsOpen: region.gauge("mesh_connections_open", "Connections open now.", ["direction"]),
+    connections: region.counter("mesh_connections_total", "Connections accepted or made.", ["direction"]),
+    handshakesFailed: region.counter("mesh_handshakes_failed_total", "TLS handshakes refused or broken.", [
+      "direction",
+      "reason",
+    ]),
+    logLinesDropped: region.counter("mesh_log_lines_dropped_total", "Access log lines that nobody took.", []),
+  });
+}
