@@ -30,7 +30,7 @@ export const METHOD_NAMES = [
 ] as const;
 
 /** Most fields a head can hold, whatever the limits say. */
-export const MAX_FIELDS = 256;
+export const MAX_FIELDS = 128;
 
 /**
  * The fields of a message as offsets into the bytes they came in. Text is made
@@ -41,6 +41,8 @@ export abstract class Fields {
   /** Where all offsets point into; the head may start anywhere in it. */
   bytes: Buffer = NO_BYTES;
   count = 0;
+  /** Offset after the last field line: where the empty line begins. */
+  fieldsEnd = 0;
   /** Four offsets a field: name start, name end, value start, value end (white space around the value left out). */
   readonly spans = new Int32Array(MAX_FIELDS * 4);
   /** Number of each field's name. */

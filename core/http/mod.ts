@@ -1,6 +1,32 @@
 /**
- * The wire: heads, bodies, HTTP/1 codec.
+ * The wire: heads, bodies, the HTTP/1 codec, and the exchange they make.
  * @module
  */
+export { BodyReader, Trailers } from "./body.ts";
+export {
+  type ClientStream,
+  type ConnectionFacts,
+  Exchange,
+  type RequestHandler,
+  type ResponseHandler,
+  type ServerStream,
+  UpstreamFailure,
+} from "./exchange.ts";
 export { Field, fieldNamed } from "./field.ts";
+export { ClientConnection, type ClientSettings, type ConnectionKeeper } from "./h1-client.ts";
+export { ServerConnection, type ServerSettings } from "./h1-server.ts";
 export { CHUNKED, Fields, MAX_FIELDS, METHOD_NAMES, Method, RequestHead, ResponseHead, UNTIL_CLOSE } from "./head.ts";
+export {
+  DEFAULT_HEAD_LIMITS,
+  type HeadLimits,
+  INCOMPLETE,
+  isToken,
+  parseRequestHead,
+  parseResponseHead,
+  REFUSED,
+  TOO_LARGE,
+  UNSUPPORTED,
+} from "./parse.ts";
+export { Sender, Stage } from "./sender.ts";
+export { type Edits, NO_EDITS, REASONS } from "./serialize.ts";
+export type { Wire, WireOwner } from "./wire.ts";

@@ -332,6 +332,7 @@ export function parseFields(
   for (;;) {
     if (p >= end) return INCOMPLETE;
     if (bytes[p] === CR) {
+      head.fieldsEnd = p;
       const after = lineEnd(head, bytes, p, end);
       return after > 0 && after - start > limits.maxBytes ? tooLarge(head, "head larger than the limit") : after;
     }
