@@ -1,0 +1,6 @@
+/**
+ * Reads and rewrites WASM binaries.
+ * @module
+ */
+export { MalformedModule } from "./bytes.ts";
+export { FUEL_GET, FUEL_SET, type MeterOptions, meter, meterSteps } from "./meter.ts";
