@@ -133,7 +133,10 @@ export class Link {
     while (this.#queue.length > 0) {
       const first = this.#queue[0]!;
       const taken = this.#socket.write(first);
-      if (taken < 0) return this.lost(null);
+      if (taken < 0) {
+        this.lost(null);
+        return;
+      }
       this.#queuedBytes -= taken;
       if (taken < first.length) {
         this.#queue[0] = first.subarray(taken);
@@ -151,10 +154,9 @@ export class Link {
   }
 
   #take(type: number, payload: Buffer): void {
-    if (type === Frame.Ping) return this.sendBytes(Frame.Pong, payload.subarray(0, 8));
-    if (type === Frame.Pong) return;
-    if (type === Frame.Failure) return this.#finish(new PeerFailure(readFailure(payload)));
-    this.#reader.frame(type, payload);
+    if (type === Frame.Ping) this.sendBytes(Frame.Pong, payload.subarray(0, 8));
+    else if (type === Frame.Failure) this.#finish(new PeerFailure(readFailure(payload)));
+    else if (type !== Frame.Pong) this.#reader.frame(type, payload);
   }
 
   #tick(): void {
@@ -169,10 +171,9 @@ export class Link {
 
   #write(bytes: Uint8Array): void {
     if (this.#closed || this.#ending) return;
-    if (this.#queue.length > 0) return this.#enqueue(bytes);
-    const taken = this.#socket.write(bytes);
-    if (taken < 0) return this.lost(null);
-    if (taken < bytes.length) this.#enqueue(bytes.subarray(taken));
+    const taken = this.#queue.length > 0 ? 0 : this.#socket.write(bytes);
+    if (taken < 0) this.lost(null);
+    else if (taken < bytes.length) this.#enqueue(bytes.subarray(taken));
   }
 
   #enqueue(bytes: Uint8Array): void {

@@ -49,6 +49,8 @@ export const CONTROL_PATH = "/mesh/control";
 
 /** Longest frame a proxy may send before it has proved who it is. */
 export const MAX_GREETING_BYTES = 16 * 1024;
+/** Longest answer a proxy takes before it is in: a bundle of roots, a chain. */
+export const MAX_GREETING_ANSWER_BYTES = 256 * 1024;
 /** Longest frame a known proxy may send: a subscription with every version it holds. */
 export const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
 /** Longest frame a proxy takes: the largest single resource with room to spare. */
