@@ -1,0 +1,37 @@
+import { z } from "zod";
+import { IP_ADDRESS, isIpAddress } from "../../config/mod.ts";
+import { defineKind, documentSchema } from "../define.ts";
+import { dnsLabel, labels, object, optional, port, portName, text, wholeNumber, withDefault } from "../field.ts";
+
+const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]{1,255}(\/[A-Za-z0-9._-]+)+$/;
+
+const workloadPort = object({
+  name: withDefault(portName(), ""),
+  /** Port of the app. */
+  port: port(),
+  /** How the app speaks, where the name of the port does not say it. */
+  protocol: optional(z.enum(["http", "http2", "grpc", "tcp", "tls"])),
+  /** Port on which its sidecar takes what is meant for the app; left out, callers dial the app's port. */
+  inboundPort: optional(port()),
+});
+
+const spec = object({
+  address: text(IP_ADDRESS, isIpAddress),
+  ports: withDefault(z.array(workloadPort), []),
+  labels: withDefault(labels(), {}),
+  /** What its sidecar must prove. Left out: no sidecar, plaintext. */
+  identity: optional(text('a SPIFFE ID like "spiffe://cluster.local/ns/default/sa/web"', (id) => SPIFFE_ID.test(id))),
+  locality: optional(text('a locality like "region/zone"')),
+  /** Share of requests relative to others of the Service; 0 takes it out. */
+  weight: withDefault(wholeNumber(0, 1_000_000), 1),
+  /** Service it belongs to, beside those whose selector finds its labels. */
+  service: optional(dnsLabel()),
+});
+
+export const workload = defineKind({
+  kind: "Workload",
+  apiVersions: ["mesh.dev/v1"],
+  scope: "Namespaced",
+  schema: documentSchema({ spec }),
+  summary: ({ spec }) => `${spec.address} ports ${spec.ports.map(({ port }) => port).join(", ") || "none"}`,
+});

@@ -1,0 +1,60 @@
+import type { z } from "zod";
+import { endpointSlice } from "./kind/endpoint-slice.ts";
+import { httpRoute } from "./kind/http-route.ts";
+import { mesh } from "./kind/mesh.ts";
+import { namespace } from "./kind/namespace.ts";
+import { plugin } from "./kind/plugin.ts";
+import { service } from "./kind/service.ts";
+import { workload } from "./kind/workload.ts";
+
+/** The kinds of this version. A new one is a file in `kind/` and a line here. */
+export const KINDS = {
+  Service: service,
+  Namespace: namespace,
+  EndpointSlice: endpointSlice,
+  HTTPRoute: httpRoute,
+  Mesh: mesh,
+  Workload: workload,
+  Plugin: plugin,
+} as const;
+
+export type KindName = keyof typeof KINDS;
+
+/** A validated document of a kind, defaults filled in. */
+export type Body<K extends KindName> = z.output<(typeof KINDS)[K]["schema"]>;
+
+/** Kinds of the same groups that this version cannot run yet. */
+export const PLANNED_KINDS: readonly string[] = [
+  "Secret",
+  "ConfigMap",
+  "GatewayClass",
+  "Gateway",
+  "GRPCRoute",
+  "TLSRoute",
+  "TCPRoute",
+  "UDPRoute",
+  "ReferenceGrant",
+  "BackendTLSPolicy",
+  "ListenerSet",
+  "ExternalService",
+  "TrafficPolicy",
+  "Fault",
+  "MutualTLS",
+  "Authentication",
+  "Authorization",
+  "RateLimit",
+  "Telemetry",
+];
+
+/** API groups whose kinds we speak for: an unknown kind of theirs is a mistake, not somebody else's. */
+export const OWN_GROUPS: readonly string[] = ["", "discovery.k8s.io", "gateway.networking.k8s.io", "mesh.dev"];
+
+export function isKindName(kind: string): kind is KindName {
+  return Object.hasOwn(KINDS, kind);
+}
+
+/** The group of an apiVersion: "" for "v1". */
+export function groupOf(apiVersion: string): string {
+  const slash = apiVersion.indexOf("/");
+  return slash < 0 ? "" : apiVersion.slice(0, slash);
+}
