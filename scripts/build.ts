@@ -57,7 +57,7 @@ async function compile(outfile: string): Promise<void> {
 /** Files that some source starts as a Worker. */
 async function workerEntries(): Promise<string[]> {
   const entries: string[] = [];
-  for (const file of filesOf("{cmd,core}/**/*.ts")) {
+  for (const file of filesOf("{cmd,core}/**/*.ts").filter((name) => !name.endsWith(".test.ts"))) {
     const source = await Bun.file(join(ROOT, file)).text();
     for (const [, name] of source.matchAll(/new Worker\(\s*new URL\("\.\/([\w.-]+)", import\.meta\.url\)/g)) {
       entries.push(join(file, "..", name!));

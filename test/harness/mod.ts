@@ -8,6 +8,7 @@ export { binaryPath, type Program, type ProgramOptions, runBinary, startBinary }
 export { type Certificates, certificates, type IdentityFiles } from "./certificates.ts";
 export { Client, connect, type Request, type Response, request, requestBytes } from "./client.ts";
 export { Connection, CutShort, type Ending, open, type Target } from "./connection.ts";
+export { buildImage, type ContainerOptions, type Image, withoutContainers } from "./container.ts";
 export { eventually, within } from "./eventually.ts";
 export { type FakeClock, fakeClock } from "./fake-clock.ts";
 export { type Folder, temporaryFolder } from "./folder.ts";
