@@ -1,0 +1,87 @@
+import type { Resource, ResourceKey, ServiceModel, WorkloadModel } from "../snapshot/mod.ts";
+import type { Published } from "./published.ts";
+
+/** What one proxy should hold: nothing that it does not use. */
+export interface Need {
+  readonly revision: string;
+  readonly resources: ReadonlyMap<ResourceKey, Resource>;
+  /** Each subscribed host → its service, or null: there is none. */
+  readonly hosts: ReadonlyMap<string, string | null>;
+}
+
+/** Who asks: names of resources, as the proxy's identity allows. */
+export interface Needy {
+  /** `<namespace>/<name>` of its workload; null for a proxy without one. */
+  readonly workload: string | null;
+  readonly namespace: string;
+  readonly hosts: Iterable<string>;
+}
+
+/**
+ * Picks what a proxy needs of a revision: the mesh, its own workload, the
+ * services its hosts name, and whatever those refer to: clusters, plugins,
+ * and the clusters plugins may choose. Pure.
+ */
+export function needOf(published: Published, needy: Needy): Need {
+  const picked = new Picked(published);
+  picked.take("mesh/");
+  if (needy.workload !== null) picked.workload(needy.workload);
+  const hosts = new Map<string, string | null>();
+  for (const host of needy.hosts) {
+    const service = serviceOf(published, host, needy.namespace);
+    hosts.set(host, service);
+    if (service !== null) picked.service(service);
+  }
+  return { revision: published.revision, resources: picked.resources, hosts };
+}
+
+/** A bare name means the service in the asker's own namespace first, as a cluster's DNS search path has it. */
+function serviceOf(published: Published, host: string, namespace: string): string | null {
+  if (!host.includes(".")) {
+    const own = `${namespace}/${host}`;
+    if (published.resources.has(`service/${own}`)) return own;
+  }
+  return published.hosts.get(host) ?? null;
+}
+
+class Picked {
+  readonly resources = new Map<ResourceKey, Resource>();
+  readonly #published: Published;
+
+  constructor(published: Published) {
+    this.#published = published;
+  }
+
+  /** Adds a resource; null when it is in already, or nowhere: the proxy says so if it minds. */
+  take(key: ResourceKey): Resource | null {
+    const resource = this.#published.resources.get(key);
+    if (resource === undefined || this.resources.has(key)) return null;
+    this.resources.set(key, resource);
+    return resource;
+  }
+
+  workload(name: string): void {
+    const model = this.take(`workload/${name}`)?.model as WorkloadModel | undefined;
+    for (const port of model?.ports ?? []) this.#plugins(port.policies);
+  }
+
+  service(name: string): void {
+    const model = this.take(`service/${name}`)?.model as ServiceModel | undefined;
+    for (const port of model?.ports ?? []) {
+      // A guard that the endpoints run themselves stays away from callers: its config may hold keys.
+      if (port.guardedByCaller) this.#plugins(port.guards);
+      for (const rule of port.rules) {
+        this.#plugins(rule.policies);
+        for (const backend of rule.backends) if (backend.cluster !== null) this.take(`cluster/${backend.cluster}`);
+      }
+    }
+  }
+
+  #plugins(ids: readonly string[]): void {
+    for (const id of ids) {
+      const resource = this.take(`plugin/${id}`);
+      if (resource?.kind !== "plugin") continue;
+      for (const cluster of Object.values(resource.model.destinations)) this.take(`cluster/${cluster}`);
+    }
+  }
+}
