@@ -81,7 +81,20 @@ test("every byte and every character comes back from JSON, and nothing but ASCII
 
 test("numbers have three decimals at most, rounded, without trailing zeros", () => {
   const { log, lines } = setUp();
-  const cases = [0.1, 0.0004, 0.0005, 1.9996, 12.34567, 100, 0.05, 1e15 + 0.5, 1e300];
+  const cases = [
+    2147483647,
+    2147483648,
+    4000000000001,
+    0.1,
+    0.0004,
+    0.0005,
+    1.9996,
+    12.34567,
+    100,
+    0.05,
+    1e15 + 0.5,
+    1e300,
+  ];
 
   for (const value of cases) {
     log.begin();
@@ -91,7 +104,20 @@ test("numbers have three decimals at most, rounded, without trailing zeros", () 
   }
 
   const values = lines().map((line) => line.slice(5, -1));
-  expect(values).toEqual(["0.1", "0", "0.001", "2", "12.346", "100", "0.05", "1000000000000000.5", "null"]);
+  expect(values).toEqual([
+    "2147483647",
+    "2147483648",
+    "4000000000001",
+    "0.1",
+    "0",
+    "0.001",
+    "2",
+    "12.346",
+    "100",
+    "0.05",
+    "1000000000000000.5",
+    "null",
+  ]);
 });
 
 test("a time is ISO 8601 to the millisecond, within a second and across", () => {
