@@ -78,7 +78,7 @@ export class SharedCounters {
     const now = nowMs - this.#base;
     for (;;) {
       const slot = this.#find(now);
-      const before = Atomics.load(this.#values, valueOf(slot));
+      const before = Atomics.load(this.#values, valueIndex(slot));
       if (!this.#holds(slot)) continue; // given to another key meanwhile
       const next = nextFull(this.#toFloat(before), now, windowMs, cost / limit);
       const over = next - now - windowMs;
@@ -97,7 +97,7 @@ export class SharedCounters {
     const now = nowMs - this.#base;
     for (;;) {
       const slot = this.#find(now);
-      const before = Atomics.load(this.#values, valueOf(slot));
+      const before = Atomics.load(this.#values, valueIndex(slot));
       if (!this.#holds(slot)) continue;
       const sum = clampSum((before < FRESH ? 0n : before) + delta);
       if (this.#change(slot, before, sum, Math.ceil(now / 1000) + SUM_LIFE_S)) return sum;
@@ -105,7 +105,7 @@ export class SharedCounters {
   }
 
   #change(slot: number, before: bigint, after: bigint, expiryS: number): boolean {
-    if (Atomics.compareExchange(this.#values, valueOf(slot), before, after) !== before) return false;
+    if (Atomics.compareExchange(this.#values, valueIndex(slot), before, after) !== before) return false;
     Atomics.store(this.#words, slot + Slot.Expiry, expiryS);
     return true;
   }
@@ -148,7 +148,7 @@ export class SharedCounters {
     for (;;) {
       const slot = this.#oldest(set);
       const low = Atomics.load(words, slot + Slot.Low);
-      const before = Atomics.load(this.#values, valueOf(slot));
+      const before = Atomics.load(this.#values, valueIndex(slot));
       Atomics.store(words, slot + Slot.Low, 0);
       const fresh = FIRST_FRESH + BigInt(Atomics.add(words, Header.Renewals, 1) >>> 0);
       if (!this.#change(slot, before, fresh, Math.ceil(now / 1000))) {
@@ -200,7 +200,7 @@ export class SharedCounters {
 }
 
 /** Index of a slot's value among the 64-bit words. */
-function valueOf(slot: number): number {
+function valueIndex(slot: number): number {
   return (slot + Slot.Value) >> 1;
 }
 

@@ -8,13 +8,12 @@ export interface MeterOptions {
   readonly maxPages: number;
   /** Entries of each table. */
   readonly maxTableEntries: number;
-  /** Fuel in the tank at instantiation: what a `start` function may use. */
-  readonly startFuel: number;
 }
 
-/** Names of the functions a rewritten module exports besides its own: fill the tank, read it. */
+/** Names of the functions a rewritten module exports besides its own: fill the tank, read it, and its start function. */
 export const FUEL_SET = "mesh:fuel_set";
 export const FUEL_GET = "mesh:fuel_get";
+export const START = "mesh:start";
 
 /** Instructions that cost one unit each; what is above costs a sixteenth, so that units stay close to time. */
 const FULL_PRICE = 16;
@@ -37,7 +36,8 @@ interface Helpers {
  * Rewrites a module so that it runs out: every function entry and every turn
  * of a loop takes fuel, bulk instructions take fuel by their size, and where
  * the tank is empty the module traps, which no guest can catch. Memory and
- * tables are clamped.
+ * tables are clamped. The start function is exported instead of run, and the
+ * tank is empty at first: instantiation runs nothing of the guest.
  *
  * The original must have been validated by the engine before: a rewritten
  * module that names an index past its own would reach the helpers.
@@ -70,9 +70,9 @@ export function* meterSteps(bytes: Uint8Array, options: MeterOptions): Generator
 function writeSection(id: number, map: ModuleMap, helpers: Helpers, options: MeterOptions, out: WasmWriter): boolean {
   if (id === Section.Type) writeTypes(map, out);
   else if (id === Section.Function) writeFunctions(map, out);
-  else if (id === Section.Global) writeGlobals(map, options.startFuel, out);
+  else if (id === Section.Global) writeGlobals(map, out);
   else if (id === Section.Export) writeExports(map, helpers, out);
-  else if (!map.sections.has(id)) return false;
+  else if (id === Section.Start || !map.sections.has(id)) return false;
   else if (id === Section.Table) writeTables(map, options.maxTableEntries, out);
   else if (id === Section.Memory) writeMemories(map, options.maxPages, out);
   else copySection(map, id, out);
@@ -106,21 +106,23 @@ function writeFunctions(map: ModuleMap, out: WasmWriter): void {
   for (let i = 0; i < 3; i++) out.u32(map.types + i);
 }
 
-function writeGlobals(map: ModuleMap, startFuel: number, out: WasmWriter): void {
+function writeGlobals(map: ModuleMap, out: WasmWriter): void {
   copyRest(map, Section.Global, 1, out);
-  out.raw([I32, 1, Op.I32Const]);
-  out.s32(startFuel);
-  out.u8(Op.End);
+  out.raw([I32, 1, Op.I32Const, 0, Op.End]);
 }
 
 function writeExports(map: ModuleMap, helpers: Helpers, out: WasmWriter): void {
-  copyRest(map, Section.Export, 2, out);
-  out.name(FUEL_SET);
+  const start = readSection(map, Section.Start);
+  copyRest(map, Section.Export, start === null ? 2 : 3, out);
+  writeExport(FUEL_SET, helpers.set, out);
+  writeExport(FUEL_GET, helpers.get, out);
+  if (start !== null) writeExport(START, start.u32(), out);
+}
+
+function writeExport(name: string, index: number, out: WasmWriter): void {
+  out.name(name);
   out.u8(0);
-  out.u32(helpers.set);
-  out.name(FUEL_GET);
-  out.u8(0);
-  out.u32(helpers.get);
+  out.u32(index);
 }
 
 function writeTables(map: ModuleMap, most: number, out: WasmWriter): void {

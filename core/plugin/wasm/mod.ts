@@ -3,4 +3,4 @@
  * @module
  */
 export { MalformedModule } from "./bytes.ts";
-export { FUEL_GET, FUEL_SET, type MeterOptions, meter, meterSteps } from "./meter.ts";
+export { FUEL_GET, FUEL_SET, type MeterOptions, meter, meterSteps, START } from "./meter.ts";
