@@ -2,4 +2,11 @@
  * Which rule does a request match? Pure, no I/O.
  * @module
  */
+export { ByteTable, type ByteTableOptions } from "./byte-table.ts";
+export { compileEdits, HeaderEdits, type HeaderLine, InvalidHeaderEdit } from "./edits.ts";
 export type { BackendModel, HeaderEditsModel, MatchModel, RuleModel, ValueMatchModel } from "./model.ts";
+export { PathScan } from "./path.ts";
+export { Pattern } from "./pattern.ts";
+export { InvalidPattern } from "./pattern-parse.ts";
+export { type RouteMatch, Router } from "./router.ts";
+export { Rule, RuleBackend, type RuleParts } from "./rule.ts";

@@ -1,0 +1,97 @@
+import type { ClusterState } from "./cluster.ts";
+import type { EndpointModel, WorkloadLabels } from "./model.ts";
+
+/** How an attempt ended, as far as the endpoint is to blame. */
+export const Outcome = {
+  /** A response that is no gateway error, whatever else its status says. */
+  Success: 0,
+  /** The endpoint answered 502, 503 or 504. */
+  GatewayError: 1,
+  ConnectFailed: 2,
+  Reset: 3,
+  Timeout: 4,
+  /** Given up for reasons of our own or of the downstream: says nothing about the endpoint's health. */
+  Cancelled: 5,
+} as const;
+export type Outcome = (typeof Outcome)[keyof typeof Outcome];
+
+/** Words for logs and metrics. */
+export const OUTCOME_NAMES = ["success", "gateway_error", "connect_failed", "reset", "timeout", "cancelled"] as const;
+export type EjectReason = (typeof OUTCOME_NAMES)[1 | 2 | 3 | 4];
+
+/** The outcome that a response's status tells. */
+export function outcomeOf(status: number): Outcome {
+  return status >= 502 && status <= 504 ? Outcome.GatewayError : Outcome.Success;
+}
+
+/**
+ * One address that can serve a cluster, with what this worker has learned of
+ * it. It lives on from snapshot to snapshot as long as its key stays in its
+ * cluster. Times are milliseconds of the monotonic clock.
+ *
+ * Fields are written by this room only, but for the two slots.
+ */
+export class Endpoint {
+  /** `<address>:<port>`, IPv6 in brackets. */
+  readonly authority: string;
+  readonly address: string;
+  readonly port: number;
+  /** SPIFFE ID the peer must prove; null: plaintext. */
+  readonly identity: string | null;
+  /** What lasts of its cluster from snapshot to snapshot. */
+  readonly home: ClusterState;
+  /** False once a snapshot no longer names it: nobody judges it any more. */
+  member = false;
+  workload: WorkloadLabels;
+  /** Attempts begun and not finished. */
+  inflight = 0;
+  /** Peak EWMA of latency at `observedAt`, in ms, that decays from there; -1 until one is known. */
+  latency = -1;
+  observedAt = 0;
+  /** Failures since the last success. */
+  failures = 0;
+  /** 0: takes traffic. Before it: ejected. After it: on probation, one attempt at a time until one succeeds. */
+  ejectedUntil = 0;
+  ejectReason: EjectReason | null = null;
+  /** Ejections in a row; each lasts longer. */
+  ejections = 0;
+  /** When it last came back. */
+  returnedAt = 0;
+  /** A probe is on its way: nobody else before this. */
+  probeUntil = 0;
+  /** State of smooth weighted round robin. */
+  turn = 0;
+  /** Slot of the upstream room. */
+  pool: object | null = null;
+  /** Slot of the telemetry room; emptied when the labels change. */
+  edge: object | null = null;
+
+  constructor(home: ClusterState, model: EndpointModel) {
+    this.home = home;
+    this.address = model.address;
+    this.port = model.port;
+    this.identity = model.identity ?? null;
+    this.workload = model.workload;
+    this.authority = model.address.includes(":")
+      ? `[${model.address}]:${model.port}`
+      : `${model.address}:${model.port}`;
+  }
+
+  /** Whether an attempt may go here: healthy, or due for a probe that nobody else makes. */
+  isAvailable(now: number): boolean {
+    return this.ejectedUntil === 0 || (now >= this.ejectedUntil && now >= this.probeUntil);
+  }
+
+  /** Takes over what a newer snapshot says of the same endpoint. */
+  relabel(workload: WorkloadLabels): void {
+    const old = this.workload;
+    this.workload = workload;
+    if (old.name !== workload.name || old.namespace !== workload.namespace) this.edge = null;
+    else if (old.app !== workload.app || old.version !== workload.version) this.edge = null;
+  }
+}
+
+/** What makes two models the same endpoint of a cluster. */
+export function endpointKey(model: EndpointModel): string {
+  return `${model.address} ${model.port} ${model.identity ?? ""}`;
+}
