@@ -1,12 +1,12 @@
+import { CR, hexDigit, isTokenByte, LF } from "./byte-class.ts";
 import { Field } from "./field.ts";
 import { CHUNKED, Fields, UNTIL_CLOSE } from "./head.ts";
-import { type HeadLimits, INCOMPLETE, isTokenByte, parseFields } from "./parse.ts";
+import { Held } from "./held.ts";
+import { type HeadLimits, INCOMPLETE, parseFields } from "./parse.ts";
 
 /** The fields after a chunked body. */
 export class Trailers extends Fields {}
 
-const CR = 13;
-const LF = 10;
 const SEMICOLON = 59;
 const QUOTE = 34;
 
@@ -53,7 +53,7 @@ export class BodyReader {
   #state: number = State.Size;
   #digits = 0;
   #extension = 0;
-  #held: Buffer | null = null;
+  #held: Held | null = null;
 
   /** Begins a body of `length` bytes, `CHUNKED` or `UNTIL_CLOSE`. */
   begin(length: number): void {
@@ -197,15 +197,15 @@ export class BodyReader {
       this.done = true;
       return p + 2;
     }
-    const before = this.#held?.length ?? 0;
-    const all = this.#held === null ? bytes.subarray(p, end) : Buffer.concat([this.#held, bytes.subarray(p, end)]);
+    this.#held ??= new Held();
+    const held = this.#held;
+    const before = held.length;
+    held.append(bytes, p, end);
+    if (held.length < limits.maxBytes && !Held.mayComplete(bytes, p, end)) return end;
     const trailers = new Trailers();
-    trailers.bytes = all;
-    const after = parseFields(trailers, all, 0, 0, all.length, limits);
-    if (after === INCOMPLETE && all.length <= limits.maxBytes) {
-      this.#held = Buffer.from(all);
-      return end;
-    }
+    trailers.bytes = held.bytes;
+    const after = parseFields(trailers, held.bytes, 0, Math.min(held.length, limits.maxBytes), limits);
+    if (after === INCOMPLETE && held.length < limits.maxBytes) return end;
     if (after <= 0) {
       this.#refuse(trailers.problem === "" ? "trailer section larger than the limit" : `trailer: ${trailers.problem}`);
       return p;
@@ -234,10 +234,4 @@ function carriesOnlyData(trailers: Trailers): boolean {
     if (id === Field.Authorization || id === Field.Cookie) return false;
   }
   return true;
-}
-
-function hexDigit(c: number): number {
-  if (c >= 0x30 && c <= 0x39) return c - 0x30;
-  const lower = c | 0x20;
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }

@@ -32,6 +32,9 @@ export const Field = {
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
+const DASH = 0x2d;
+const UNDERSCORE = 0x5f;
+
 const NAMES: readonly string[] = [
   "",
   "host",
@@ -61,37 +64,41 @@ const NAMES: readonly string[] = [
   "x-mesh-upstream",
 ];
 
-/** Lower case, and "_" read as "-": an app that maps both to one variable must not see what we did not. */
-export const FOLD = new Uint8Array(256);
-for (let c = 0; c < 256; c++) FOLD[c] = c >= 0x41 && c <= 0x5a ? c + 32 : c === 0x5f ? 0x2d : c;
-
-const SLOTS = 1024;
-const slotOf = (hash: number): number => (hash ^ (hash >>> 10)) & (SLOTS - 1);
+const SLOTS = 256;
 const TABLE = new Uint8Array(SLOTS);
-const FOLDED: readonly Uint8Array[] = NAMES.map((name) => new TextEncoder().encode(name));
+const NAME_BYTES: readonly Uint8Array[] = NAMES.map((name) => new TextEncoder().encode(name));
 
-/** One step of the hash that `fieldOf` expects; start from 0 and feed folded bytes. */
-export function hashStep(hash: number, folded: number): number {
-  return (Math.imul(hash, 31) + folded) | 0;
+/** Length, first and last letter tell all the names apart; a name is compared whole behind it. */
+function slotOf(length: number, first: number, last: number): number {
+  return (length ^ Math.imul(first | 0x20, 9) ^ (last | 0x20)) & (SLOTS - 1);
 }
 
 for (let id = 1; id < NAMES.length; id++) {
-  let hash = 0;
-  for (const c of FOLDED[id]!) hash = hashStep(hash, c);
-  const slot = slotOf(hash);
+  const name = NAME_BYTES[id]!;
+  const slot = slotOf(name.length, name[0]!, name[name.length - 1]!);
   if (TABLE[slot] !== 0)
     throw new Error(`Cannot index field names: "${NAMES[id]}" and "${NAMES[TABLE[slot]!]}" share a slot`);
   TABLE[slot] = id;
 }
 
-/** Number of the field whose name stands in `bytes[start, end)`; "_" counts as "-", case does not count. */
-export function fieldOf(bytes: Uint8Array, start: number, end: number, hash: number): Field {
-  const id = TABLE[slotOf(hash)]!;
+/**
+ * Number of the field whose name, a token, stands in `bytes[start, end)`; case
+ * does not count. Negative where "_" stands for "-": an app that maps both to
+ * one variable would see a field that we did not.
+ */
+export function fieldOf(bytes: Uint8Array, start: number, end: number): number {
+  const length = end - start;
+  const id = TABLE[slotOf(length, bytes[start]!, bytes[end - 1]!)]!;
   if (id === 0) return Field.Unknown;
-  const name = FOLDED[id]!;
-  if (name.length !== end - start) return Field.Unknown;
-  for (let i = 0; i < name.length; i++) if (FOLD[bytes[start + i]!] !== name[i]) return Field.Unknown;
-  return id as Field;
+  const name = NAME_BYTES[id]!;
+  if (name.length !== length) return Field.Unknown;
+  let sign = 1;
+  for (let i = 0; i < length; i++) {
+    const c = bytes[start + i]!;
+    if (c === UNDERSCORE && name[i] === DASH) sign = -1;
+    else if ((c | 0x20) !== name[i]) return Field.Unknown;
+  }
+  return sign * id;
 }
 
 /** Number of a name given as text, e.g. from a header edit in a route. */
