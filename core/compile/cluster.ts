@@ -1,0 +1,120 @@
+import type { ClusterModel, EndpointModel } from "../cluster/mod.ts";
+import { compareText } from "../config/mod.ts";
+import type { DocumentOf } from "../schema/mod.ts";
+import type { Report } from "./report.ts";
+import { clusterName, portBehind, type Service, type ServicePort, serviceHost } from "./service.ts";
+import { metricLabels, type Workload } from "./workload.ts";
+
+/** An endpoint with the workload it is; null where only an EndpointSlice tells of it. */
+export interface Member {
+  readonly endpoint: EndpointModel;
+  readonly workload: Workload | null;
+}
+
+/** A cluster with what stands behind its endpoints. */
+export interface CompiledCluster {
+  readonly model: ClusterModel;
+  readonly members: readonly Member[];
+}
+
+type Slice = DocumentOf<"EndpointSlice">;
+
+/** The label by which an EndpointSlice names its Service. */
+const SERVICE_LABEL = "kubernetes.io/service-name";
+
+/** The clusters of all Services, one a port, by name. */
+export function clustersOf(
+  services: ReadonlyMap<string, Service>,
+  slices: readonly Slice[],
+  now: number,
+  report: Report,
+): ReadonlyMap<string, CompiledCluster> {
+  const byService = slicesByService(services, slices, report);
+  const clusters = new Map<string, CompiledCluster>();
+  for (const [key, service] of services)
+    for (const port of service.ports)
+      clusters.set(clusterName(service, port.port), clusterOf(service, port, byService.get(key) ?? [], now));
+  return clusters;
+}
+
+function slicesByService(
+  services: ReadonlyMap<string, Service>,
+  slices: readonly Slice[],
+  report: Report,
+): ReadonlyMap<string, Slice[]> {
+  const byService = new Map<string, Slice[]>();
+  for (const slice of slices) {
+    const name = slice.body.metadata.labels[SERVICE_LABEL];
+    const key = `${slice.namespace}/${name}`;
+    const service = name === undefined ? undefined : services.get(key);
+    if (service === undefined) {
+      const state = name === undefined ? "it is missing" : `there is no Service ${key}`;
+      const path = ["metadata", "labels", SERVICE_LABEL];
+      report.warn(slice, path, `must name the Service of the endpoints: ${state}`, { found: name ?? "nothing" });
+      continue;
+    }
+    warnOfUnknownPorts(slice, service, report);
+    const list = byService.get(key);
+    if (list === undefined) byService.set(key, [slice]);
+    else list.push(slice);
+  }
+  return byService;
+}
+
+/** Ports meet by name: a slice whose ports have other names than its Service's gives it no endpoint. */
+function warnOfUnknownPorts(slice: Slice, service: Service, report: Report): void {
+  for (const [i, { name, protocol }] of slice.body.ports.entries()) {
+    if (protocol !== "TCP" || service.ports.some((port) => port.name === name)) continue;
+    const known = service.ports.map((port) => `"${port.name}"`).join(", ");
+    const message = `must be the name of a port of Service ${service.namespace}/${service.name} (${known}): current value is "${name}"`;
+    report.warn(slice, ["ports", i, "name"], message, { found: name, expected: known });
+  }
+}
+
+function clusterOf(service: Service, port: ServicePort, slices: readonly Slice[], now: number): CompiledCluster {
+  // Keyed by where the app is: a workload with a sidecar replaces the same app told of by a slice.
+  const members = new Map<string, Member>();
+  for (const slice of slices) for (const [key, member] of sliceMembers(slice, service, port)) members.set(key, member);
+  let confirmedAt = now;
+  for (const workload of service.members) {
+    const own = portBehind(workload, service, port);
+    if (own === null || workload.weight === 0) continue;
+    confirmedAt = Math.min(confirmedAt, workload.confirmedAt ?? now);
+    members.set(`${workload.address} ${own.port}`, { endpoint: endpointOf(workload, own.inboundPort), workload });
+  }
+  const sorted = [...members.values()].sort(byAddress);
+  const model: ClusterModel = {
+    name: clusterName(service, port.port),
+    service: { namespace: service.namespace, name: service.name, host: serviceHost(service) },
+    balancer: port.protocol === "http" ? "PeakEWMA" : "LeastRequest",
+    endpoints: sorted.map(({ endpoint }) => endpoint),
+    confirmedAt,
+  };
+  return { model, members: sorted };
+}
+
+function endpointOf(workload: Workload, port: number): EndpointModel {
+  const { address, weight, identity } = workload;
+  const labels = metricLabels(workload);
+  return identity === null
+    ? { address, port, weight, workload: labels }
+    : { address, port, weight, identity, workload: labels };
+}
+
+function* sliceMembers({ namespace, body }: Slice, service: Service, port: ServicePort): Iterable<[string, Member]> {
+  const target = body.ports.find(({ name, protocol }) => name === port.name && protocol === "TCP");
+  if (target === undefined) return;
+  for (const { addresses, conditions, targetRef } of body.endpoints) {
+    // Not said means ready (discovery.k8s.io/v1). All addresses of one endpoint are the same pod: the first will do.
+    if (conditions.ready === false) continue;
+    const [address] = addresses;
+    if (address === undefined) continue;
+    const labels = { name: targetRef?.name ?? address, namespace, app: service.name, version: "unknown" };
+    const endpoint = { address, port: target.port, weight: 1, workload: labels };
+    yield [`${address} ${target.port}`, { endpoint, workload: null }];
+  }
+}
+
+function byAddress({ endpoint: a }: Member, { endpoint: b }: Member): number {
+  return compareText(a.address, b.address) || a.port - b.port;
+}

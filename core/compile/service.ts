@@ -1,0 +1,132 @@
+import { compareText } from "../config/mod.ts";
+import { DEFAULT_NAMESPACE, type DocumentOf } from "../schema/mod.ts";
+import type { Report } from "./report.ts";
+import type { Membership, Workload, WorkloadPort } from "./workload.ts";
+
+export type Protocol = "http" | "tcp";
+
+/** A Service of a document, or one that workloads imply by naming it. */
+export interface Service {
+  readonly namespace: string;
+  readonly name: string;
+  readonly document: DocumentOf<"Service"> | null;
+  readonly ports: readonly ServicePort[];
+  readonly members: ReadonlySet<Workload>;
+}
+
+export interface ServicePort {
+  readonly port: number;
+  readonly name: string;
+  /** Number or name of the workload's port; null where none was written. */
+  readonly targetPort: number | string | null;
+  readonly protocol: Protocol;
+}
+
+/** All Services by `<namespace>/<name>`, sorted. */
+export function servicesOf(
+  documents: readonly DocumentOf<"Service">[],
+  membership: Membership,
+  report: Report,
+): ReadonlyMap<string, Service> {
+  const services = documents.map((document) => ofDocument(document, membership, report));
+  const written = new Set(services.map(serviceKey));
+  for (const [key, workloads] of membership.named()) if (!written.has(key)) services.push(implied(key, workloads));
+  services.sort((a, b) => compareText(serviceKey(a), serviceKey(b)));
+  return new Map(services.map((service) => [serviceKey(service), service]));
+}
+
+export function serviceKey({ namespace, name }: Pick<Service, "namespace" | "name">): string {
+  return `${namespace}/${name}`;
+}
+
+/** Name of the cluster behind a port of a Service. */
+export function clusterName(service: Pick<Service, "namespace" | "name">, port: number): string {
+  return `${service.namespace}/${service.name}:${port}`;
+}
+
+/** The name a Service has in metrics: the one Kubernetes gives it. */
+export function serviceHost({ namespace, name }: Pick<Service, "namespace" | "name">): string {
+  return `${name}.${namespace}.svc.cluster.local`;
+}
+
+/**
+ * Every name that means a Service. The short name belongs to the namespace
+ * `default` alone: in others it would mean different Services to different
+ * callers, and a snapshot answers all of them.
+ */
+export function hostsOf(service: Pick<Service, "namespace" | "name">): readonly string[] {
+  const { namespace, name } = service;
+  const long = `${name}.${namespace}`;
+  const hosts = [long, `${long}.svc`, serviceHost(service), `${long}.mesh`];
+  return namespace === DEFAULT_NAMESPACE ? [name, ...hosts] : hosts;
+}
+
+function ofDocument(document: DocumentOf<"Service">, membership: Membership, report: Report): Service {
+  const { name, namespace, body } = document;
+  const ports: ServicePort[] = [];
+  for (const [i, { port, name, targetPort, protocol, appProtocol }] of body.spec.ports.entries()) {
+    if (protocol === "TCP")
+      ports.push({ port, name, targetPort: targetPort ?? null, protocol: protocolOf(appProtocol ?? "", name) });
+    else
+      report.warn(
+        document,
+        ["spec", "ports", i, "protocol"],
+        `${protocol} is not supported by this version: the port is left out`,
+      );
+  }
+  return { namespace, name, document, ports, members: membership.of(namespace, name, body.spec.selector) };
+}
+
+/** A Service nobody wrote: the ports of its workloads, each number once, the first workload's word for its protocol. */
+function implied(key: string, workloads: readonly Workload[]): Service {
+  const [namespace = "", name = ""] = key.split("/");
+  const ports = new Map<number, ServicePort>();
+  for (const workload of workloads)
+    for (const { port, name, protocol } of workload.ports)
+      if (!ports.has(port)) ports.set(port, { port, name, targetPort: null, protocol: protocolOf(protocol, name) });
+  const sorted = [...ports.values()].sort((a, b) => a.port - b.port);
+  return { namespace, name, document: null, ports: sorted, members: new Set(workloads) };
+}
+
+const HTTP = new Set(["http", "http2", "h2c", "grpc", "ws"]);
+const TCP = new Set([
+  "tcp",
+  "tls",
+  "https",
+  "wss",
+  "grpc-web-tls",
+  "mongo",
+  "mysql",
+  "postgres",
+  "redis",
+  "amqp",
+  "kafka",
+]);
+
+/** How a port is spoken: by `appProtocol`, else by its name up to the first dash, else HTTP. */
+export function protocolOf(appProtocol: string, name: string): Protocol {
+  const declared = appProtocol.toLowerCase().replace(/^kubernetes\.io\//, "");
+  const prefix = name.split("-", 1)[0] ?? "";
+  for (const word of [declared, prefix]) {
+    if (HTTP.has(word)) return "http";
+    if (TCP.has(word)) return "tcp";
+  }
+  // A protocol we have no name for is bytes to us; no protocol at all is what most services speak.
+  return declared === "" || declared === "grpc-web" ? "http" : "tcp";
+}
+
+/**
+ * The port of a workload behind a port of a Service: the one `targetPort`
+ * gives by number or name; without one, the port of the same number, else of
+ * the same name, else the only one a workload has that names the Service.
+ */
+export function portBehind(workload: Workload, service: Service, port: ServicePort): WorkloadPort | null {
+  const { ports } = workload;
+  const target = port.targetPort;
+  if (typeof target === "number") return ports.find((own) => own.port === target) ?? null;
+  if (typeof target === "string") return ports.find((own) => own.name === target) ?? null;
+  const same =
+    ports.find((own) => own.port === port.port) ?? ports.find((own) => own.name !== "" && own.name === port.name);
+  if (same !== undefined) return same;
+  return workload.service === service.name && ports.length === 1 && service.ports.length === 1 ? ports[0]! : null;
+}
