@@ -1,6 +1,10 @@
 /**
- * Documents and registrations → the models that proxies run.
+ * Documents and registrations → the models that proxies run; directories of
+ * manifests, read and watched.
  * @module
  */
 export { type CompileOptions, compile, isRunnable } from "./compile.ts";
+export { type LoadedDirectory, type LoadedFile, loadDirectory } from "./directory.ts";
 export type { Compiled, Condition, Module, RegisteredPort, Registration } from "./model.ts";
+export { type LoadedModules, loadModules, type ModuleSources, readBeside } from "./module.ts";
+export { type Watched, watchDirectory } from "./watch.ts";
