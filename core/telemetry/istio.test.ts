@@ -80,11 +80,15 @@ test("equal labels are one edge, and a series is registered once", () => {
   const istio = new IstioMetrics(new Region((message) => messages.push(message)));
   const before = messages.length;
 
-  for (let i = 0; i < 100; i++) istio.edge({ ...EDGE }).request(200, 0, 1, 1, 1);
+  for (let i = 0; i < 100; i++) {
+    istio.edge({ ...EDGE }).request(200, 0, 1, 1, 1);
+    istio.edge({ ...EDGE }).request(503, 9, 1, 1, 1);
+    istio.edge({ ...EDGE }).tcpOpened();
+  }
 
   expect(istio.edge({ ...EDGE })).toBe(istio.edge(EDGE));
   expect(istio.edge({ ...EDGE, reporter: "destination" })).not.toBe(istio.edge(EDGE));
-  expect(messages).toHaveLength(before + 1);
+  expect(messages).toHaveLength(before + 3);
 });
 
 test("what is not known says unknown", () => {
