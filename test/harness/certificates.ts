@@ -15,8 +15,11 @@ export interface IdentityFiles {
 export interface Certificates {
   /** PEM of the root. */
   readonly bundle: string;
-  /** A key and a certificate with this SPIFFE ID, valid from now; `seconds` may be negative: it has expired. */
-  issue(spiffeId: string, seconds?: number): Promise<IdentityFiles>;
+  /**
+   * A key and a certificate with this SPIFFE ID, valid from now; `seconds` may
+   * be negative: it has expired. A `hostname` is for programs that check one.
+   */
+  issue(spiffeId: string, seconds?: number, hostname?: string): Promise<IdentityFiles>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -31,7 +34,10 @@ export async function certificates(): Promise<Certificates> {
   let count = 0;
   return {
     bundle: await Bun.file(root.certificate).text(),
-    issue: (spiffeId, seconds = 3600) => issue(folder, root, `leaf-${++count}`, spiffeId, seconds),
+    issue: (spiffeId, seconds = 3600, hostname = "") => {
+      const names = `URI:${spiffeId}${hostname && `,DNS:${hostname}`}`;
+      return issue(folder, root, `leaf-${++count}`, names, seconds);
+    },
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
 }
@@ -40,11 +46,11 @@ async function issue(
   folder: Folder,
   root: { readonly key: string; readonly certificate: string },
   name: string,
-  spiffeId: string,
+  names: string,
   seconds: number,
 ): Promise<IdentityFiles> {
   const at = (extension: string): string => join(folder.path, `${name}.${extension}`);
-  const extensions = `[leaf]\nsubjectAltName=critical,URI:${spiffeId}\nbasicConstraints=critical,CA:FALSE
+  const extensions = `[leaf]\nsubjectAltName=critical,${names}\nbasicConstraints=critical,CA:FALSE
 keyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\n`;
   await folder.write(`${name}.ext`, extensions);
   await folder.write(`${name}.index`, "");

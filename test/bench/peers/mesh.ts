@@ -1,0 +1,50 @@
+import { binaryPath, runBinary } from "../../harness/mod.ts";
+import type { Hop, Peer } from "../peer.ts";
+
+export const mesh: Peer = {
+  name: "mesh",
+  async lacking() {
+    const { stdout } = await runBinary(["--help"]);
+    return /^ +proxy /m.test(stdout) ? null : "there is no mesh proxy yet";
+  },
+  async command(hop) {
+    await hop.folder.write("config/web.yaml", resources(hop));
+    const { accepts, dials, admin, port, identity } = hop;
+    const tls = accepts === "tls" || dials === "tls";
+    return [
+      await binaryPath(),
+      "proxy",
+      ...["--config", `${hop.folder.path}/config`],
+      ...["--listen", `127.0.0.1:${port}=web${accepts === "tls" ? ",tls" : ""}`],
+      ...(tls ? ["--identity", identity.files] : []),
+      ...(dials === "tls" ? ["--upstream-tls"] : []),
+      ...["--admin", "127.0.0.1:0", "--metrics", `127.0.0.1:${admin}`],
+      ...["--concurrency", "1", "--access-log", "off", "-o", "json"],
+    ];
+  },
+};
+
+function resources({ upstream }: Hop): string {
+  return `apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec:
+  ports: [{ name: http, port: 80 }]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: web-1, labels: { kubernetes.io/service-name: web } }
+addressType: IPv4
+ports: [{ name: http, port: ${upstream} }]
+endpoints: [{ addresses: [127.0.0.1] }]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: web }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: web, port: 80 }]
+  rules:
+    - matches: [{ path: { type: PathPrefix, value: /api } }]
+      backendRefs: [{ name: web, port: 80 }]
+`;
+}

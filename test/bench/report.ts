@@ -1,0 +1,159 @@
+import { cpus, release } from "node:os";
+import { CONNECTIONS, type Latency, RATE, WORKLOADS, type Workload } from "./load.ts";
+import { CASES, type Case } from "./peer.ts";
+import type { Memory } from "./process.ts";
+import type { Plan, Round } from "./round.ts";
+
+/** Rounds of each peer in each case, in the order they were played. */
+export type Played = ReadonlyMap<Case, ReadonlyMap<string, readonly Round[]>>;
+
+export interface Report {
+  readonly played: Played;
+  readonly direct: readonly Latency[];
+  readonly missing: readonly string[];
+  readonly plan: Plan;
+  readonly rounds: number;
+  readonly versions: readonly string[];
+}
+
+/** The peer whose second row, played like any other, shows how far two equal things lie apart. */
+export const NOISE = "HAProxy again";
+const BASE = "HAProxy";
+
+/** Ratios of CPU time that DESIGN asks of us, by case and peer; they hold for varied requests. */
+const REACH: Readonly<Record<Case, Readonly<Record<string, number>>>> = {
+  "one hop": { HAProxy: 1.0, Envoy: 0.4 },
+  "mutual TLS, two hops": { HAProxy: 1.0, Envoy: 0.35 },
+};
+
+/** The whole report as Markdown. */
+export function markdown(report: Report): string {
+  return [
+    "# Numbers\n",
+    ratios(report.played),
+    ...CASES.filter((kind) => report.played.has(kind)).map((kind) => section(kind, report)),
+    method(report),
+  ].join("\n");
+}
+
+/** The table that counts: CPU time of a request through mesh, as a multiple of each peer's. */
+export function ratios(played: Played): string {
+  const rows: string[][] = [];
+  for (const [kind, peers] of played) {
+    const ours = peers.get("mesh");
+    if (!ours) continue;
+    for (const workload of WORKLOADS) {
+      for (const [name, rounds] of peers) {
+        if (name === "mesh" || name === NOISE) continue;
+        const reach = workload === "varied" ? (REACH[kind][name]?.toFixed(2) ?? "") : "";
+        rows.push([kind, workload, `mesh / ${name}`, (cpu(ours, workload) / cpu(rounds, workload)).toFixed(2), reach]);
+      }
+    }
+  }
+  if (rows.length === 0) return "mesh was not measured.\n";
+  return table(["case", "requests", "CPU per request", "ratio", "to reach at most"], rows);
+}
+
+function section(kind: Case, { played, direct }: Report): string {
+  const peers = [...played.get(kind)!];
+  const base = played.get(kind)!.get(BASE);
+  const cost = WORKLOADS.map((workload) =>
+    table(
+      [
+        `${workload} requests`,
+        "CPU us/request",
+        `x ${BASE}`,
+        "requests/s",
+        "errors",
+        "rounds (us)",
+        "others on the core",
+      ],
+      peers.map(([name, rounds]) => [
+        name,
+        cpu(rounds, workload).toFixed(1),
+        base ? (cpu(rounds, workload) / cpu(base, workload)).toFixed(2) : "",
+        median(rounds, (round) => round.load[workload].perSecond).toFixed(0),
+        String(rounds.reduce((sum, round) => sum + round.load[workload].errors, 0)),
+        rounds.map((round) => round.load[workload].cpu.toFixed(1)).join(" "),
+        Math.max(...rounds.map((round) => round.load[workload].foreign)).toFixed(2),
+      ]),
+    ),
+  );
+  return [`## ${kind}\n`, ...cost, latencies(peers, direct), footprint(peers)].join("\n");
+}
+
+function latencies(peers: readonly (readonly [string, readonly Round[]])[], direct: readonly Latency[]): string {
+  const row = (name: string, all: readonly Latency[], cpuAtRate: string): string[] => [
+    name,
+    ...(["p50", "p90", "p99"] as const).map((quantile) => median(all, (each) => each[quantile]).toFixed(2)),
+    all.map((each) => each.p99.toFixed(2)).join(" "),
+    cpuAtRate,
+    String(all.reduce((sum, each) => sum + each.errors, 0)),
+  ];
+  return table(
+    [`${RATE} requests/s, ms`, "p50", "p90", "p99", "p99 of rounds", "CPU us/request", "errors"],
+    [
+      row("direct", direct, ""),
+      ...peers.map(([name, rounds]) =>
+        row(
+          name,
+          rounds.map(({ latency }) => latency),
+          median(rounds, (round) => round.pacedCpu).toFixed(0),
+        ),
+      ),
+    ],
+  );
+}
+
+function footprint(peers: readonly (readonly [string, readonly Round[]])[]): string {
+  const both = (rounds: readonly Round[], of: (round: Round) => Memory): string[] => [
+    median(rounds, (round) => of(round).rss).toFixed(1),
+    median(rounds, (round) => of(round).anonymous).toFixed(1),
+  ];
+  return table(
+    ["memory, MB", "idle RSS", "idle private", "loaded RSS", "loaded private", "first answer after, ms"],
+    peers.map(([name, rounds]) => [
+      name,
+      ...both(rounds, (round) => round.idle),
+      ...both(rounds, (round) => round.underLoad),
+      median(rounds, (round) => round.startMs).toFixed(0),
+    ]),
+  );
+}
+
+function method({ plan, rounds, missing, versions }: Report): string {
+  return `## Machine and method
+
+${cpus().length} x ${cpus()[0]?.model ?? "unknown processor"}, Linux ${release()}. ${versions.join(", ")}.
+${missing.length > 0 ? `Left out: ${missing.join("; ")}.\n` : ""}
+- The proxies have core 0 for themselves; the load (wrk, ${CONNECTIONS} connections kept alive) and the origin
+  (nginx, 100-byte answers) share core 1. "others on the core" is what else ran on core 0, in cores.
+- Every proxy runs with one thread, a route on \`/api/\`, metrics on and access log off; with two hops, TLS 1.3
+  between them, a certificate asked of both sides, and the numbers are sums over both.
+- CPU time is what the scheduler charged to all threads of the proxies (schedstat), over the requests that wrk
+  counted. It tells the cost of a request even where wrk or the origin is the limit.
+- "varied": every request has another path, query and traceparent, and one of 64 cookies. This is the row that
+  counts; "identical" requests flatter whoever caches heads.
+- ${rounds} rounds, peers in turn within a round, a fresh process each: ${plan.idle} s idle, ${plan.warmUp} s warm-up and
+  ${plan.saturate} s of load for each kind of request, ${plan.pace} s at ${RATE} requests/s (open loop: requests do not wait for
+  answers). Medians over the rounds. A round in which others took more than 0.12 of the core was played again,
+  at most twice. "${NOISE}" is the same program a second time: nothing closer than these
+  two rows says anything.
+- "private" is anonymous memory; the rest of RSS is file pages, mostly of the executable, which processes share.
+`;
+}
+
+function cpu(rounds: readonly Round[], workload: Workload): number {
+  return median(rounds, (round) => round.load[workload].cpu);
+}
+
+export function median<T>(items: readonly T[], of: (item: T) => number): number {
+  const sorted = items.map(of).toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : ((sorted[middle - 1] ?? Number.NaN) + sorted[middle]!) / 2;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return `${[line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n")}\n`;
+}
