@@ -4,6 +4,9 @@ import { readdirSync, readFileSync } from "node:fs";
 export const PROXY_CORE = 0;
 export const LOAD_CORE = 1;
 
+/** A program that was asked to stop is killed after this. */
+const PATIENCE_MS = 1_000;
+
 /** A program pinned to one core. */
 export interface Pinned {
   readonly pid: number;
@@ -23,8 +26,10 @@ export function startPinned(core: number, command: readonly string[], log?: stri
   return {
     pid: child.pid,
     async stop() {
-      child.kill("SIGKILL");
-      for (const pid of treeOf(child.pid).slice(1)) kill(pid);
+      const tree = treeOf(child.pid);
+      child.kill("SIGTERM");
+      await Promise.race([child.exited, Bun.sleep(PATIENCE_MS)]);
+      for (const pid of tree) kill(pid);
       await child.exited;
     },
   };
@@ -33,7 +38,7 @@ export function startPinned(core: number, command: readonly string[], log?: stri
 function kill(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
-  } catch {} // it went with its parent
+  } catch {} // it has ended in peace
 }
 
 /** Time on a core of all threads of the programs and their children so far, in microseconds. */
