@@ -31,6 +31,7 @@ interface Flight {
 export class Delivery {
   #held: Map<ResourceKey, string>;
   readonly #answered = new Map<string, string | null>();
+  readonly #plugins = new Set<string>();
   #flight: Flight | null = null;
   #refused: Need | null = null;
   #ids = 0;
@@ -61,9 +62,14 @@ export class Delivery {
     return this.#flight !== null;
   }
 
-  /** Tells if a plugin is among what was sent or confirmed. */
-  mentions(key: ResourceKey): boolean {
-    return this.#held.has(key) || this.#flight?.need.resources.has(key) === true;
+  /** Nothing was sent yet: what the proxy says it holds may be older than what it should hold. */
+  get fresh(): boolean {
+    return this.#ids === 0;
+  }
+
+  /** SHA-256 of the plugins that were sent or confirmed on this stream. */
+  plugins(): ReadonlySet<string> {
+    return this.#plugins;
   }
 
   /** The next plan, now under way; null while one is, or when there is nothing to say. */
@@ -73,8 +79,10 @@ export class Delivery {
     const removed = [...this.#held.keys()].filter((key) => !need.resources.has(key));
     const hosts = [...need.hosts].filter(([host, service]) => this.#answered.get(host) !== service);
     const silent = resources.length + removed.length + hosts.length === 0;
-    if (silent && need.revision === this.#acked) return null;
+    // The first plan goes out even if it is empty: only its ACK says that the proxy runs what it claims to hold.
+    if (silent && need.revision === this.#acked && !this.fresh) return null;
     const plan = { id: ++this.#ids, revision: need.revision, resources, removed, hosts: Object.fromEntries(hosts) };
+    for (const r of need.resources.values()) if (r.kind === "plugin") this.#plugins.add(r.model.sha256);
     this.#flight = { plan, need };
     this.#sent = need.revision;
     return plan;

@@ -1,0 +1,101 @@
+import { isDnsLabel, isIpAddress, isLabelKey, isLabelValue, isPort } from "../config/mod.ts";
+import { BadFrame, MAX_HOSTS, type PortClaim, type Subscribe, type WorkloadClaim } from "../discovery/mod.ts";
+import type { ResourceKey } from "../snapshot/mod.ts";
+
+const MAX_PORTS = 100;
+const MAX_LABELS = 100;
+const MAX_HOST_LENGTH = 255;
+const MAX_HELD = 100_000;
+const PROXY_ID = /^[0-9a-z-]{1,64}$/;
+
+/**
+ * Reads what a proxy says of itself. It comes from another machine: everything
+ * is checked, whatever its certificate says.
+ *
+ * @throws {BadFrame} naming the first field that is not as agreed.
+ */
+export function readSubscribe(value: Partial<Subscribe>): Subscribe {
+  const { proxy, workload, hosts, held, revision } = value;
+  must(typeof proxy === "string" && PROXY_ID.test(proxy), "proxy");
+  must(typeof revision === "string" && revision.length <= 64, "revision");
+  return {
+    proxy: proxy as string,
+    workload: workload === null || workload === undefined ? null : readWorkload(workload),
+    hosts: readHosts(hosts),
+    held: readHeld(held),
+    revision: revision as string,
+  };
+}
+
+/** @throws {BadFrame} when one is no host name, or there are too many. */
+export function readHosts(hosts: unknown): readonly string[] {
+  must(Array.isArray(hosts) && hosts.length <= MAX_HOSTS, "hosts");
+  for (const host of hosts as unknown[])
+    must(typeof host === "string" && host !== "" && host.length <= MAX_HOST_LENGTH, "hosts");
+  return hosts as string[];
+}
+
+/** @throws {BadFrame} when the list is not one of text. */
+export function readReasons(reasons: unknown): readonly string[] {
+  must(Array.isArray(reasons), "reasons");
+  return (reasons as unknown[]).slice(0, 20).map((reason) => String(reason).slice(0, 1000));
+}
+
+function readHeld(held: unknown): Readonly<Record<ResourceKey, string>> {
+  must(isObject(held), "held");
+  const entries = Object.entries(held as object);
+  must(entries.length <= MAX_HELD && entries.every(([, version]) => typeof version === "string"), "held");
+  return held as Record<ResourceKey, string>;
+}
+
+function readWorkload(value: unknown): WorkloadClaim {
+  must(isObject(value), "workload");
+  const { name, namespace, service, address, ports, labels, weight } = value as Partial<WorkloadClaim>;
+  must(isName(name), "workload.name");
+  must(isName(namespace), "workload.namespace");
+  must(isName(service), "workload.service");
+  must(typeof address === "string" && isIpAddress(address), "workload.address");
+  must(typeof weight === "number" && Number.isInteger(weight) && weight >= 0 && weight <= 1_000_000, "workload.weight");
+  must(Array.isArray(ports) && ports.length <= MAX_PORTS, "workload.ports");
+  return {
+    name: name as string,
+    namespace: namespace as string,
+    service: service as string,
+    address: address as string,
+    ports: (ports as unknown[]).map(readPort),
+    labels: readLabels(labels),
+    weight: weight as number,
+  };
+}
+
+function readPort(value: unknown): PortClaim {
+  must(isObject(value), "workload.ports");
+  const { port, name, protocol, inboundPort } = value as Partial<PortClaim>;
+  must(isPort(port) && isPort(inboundPort), "workload.ports");
+  must(name === "" || isName(name), "workload.ports");
+  must(protocol === "http" || protocol === "tcp", "workload.ports");
+  return { port, name, protocol, inboundPort } as PortClaim;
+}
+
+function readLabels(value: unknown): Readonly<Record<string, string>> {
+  must(isObject(value), "workload.labels");
+  const entries = Object.entries(value as object);
+  must(entries.length <= MAX_LABELS, "workload.labels");
+  must(
+    entries.every(([key, text]) => isLabelKey(key) && typeof text === "string" && isLabelValue(text)),
+    "workload.labels",
+  );
+  return value as Record<string, string>;
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === "string" && isDnsLabel(value);
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function must(holds: boolean, field: string): void {
+  if (!holds) throw new BadFrame(`Cannot read a frame: its field "${field}" is missing or not as agreed`);
+}

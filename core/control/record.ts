@@ -1,0 +1,16 @@
+/**
+ * Things of one kind in the store, by id. Written before anybody is told, so
+ * that what was promised survives the process.
+ */
+export interface Records<T> {
+  list(): Promise<readonly T[]>;
+  get(id: string): Promise<T | null>;
+  put(id: string, value: T): Promise<void>;
+  /** False: there was none. */
+  delete(id: string): Promise<boolean>;
+  /**
+   * Replaces a record by what `change` makes of it, with nobody else writing in
+   * between; `change` may run several times and may throw. Null: there is none.
+   */
+  update(id: string, change: (value: T) => T): Promise<T | null>;
+}

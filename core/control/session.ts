@@ -1,0 +1,152 @@
+import { type Clock, type Log, messageOf } from "../base/mod.ts";
+import {
+  type BundleMessage,
+  type FailureCode,
+  Frame,
+  type Hello,
+  type JoinMessage,
+  type Link,
+  type LinkReader,
+  type LinkTiming,
+  MAX_REQUEST_BYTES,
+  PROTOCOLS,
+  readJson,
+  type Subscribe,
+  type SvidMessage,
+  type Welcome,
+} from "../discovery/mod.ts";
+import { readSubscribe } from "./claim.ts";
+import type { ControlCounts } from "./metrics.ts";
+
+/** Who a connection turned out to be: the SPIFFE ID its certificate proved, or nobody. */
+export type Peer = string | null;
+
+/** A refusal that the proxy is told in these words. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+  readonly failure: FailureCode;
+
+  constructor(failure: FailureCode, message: string) {
+    super(message);
+    this.failure = failure;
+  }
+}
+
+/** What a session asks of the control plane. */
+export interface Reception {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly counts: ControlCounts;
+  readonly software: string;
+  readonly timing: LinkTiming;
+  bundle(): BundleMessage;
+  /** @throws {Refused} when the token does not let its bearer in. */
+  join(message: JoinMessage): Promise<SvidMessage>;
+  /** Takes the link over. @throws {Refused} when the identity may not say this. */
+  subscribe(link: Link, identity: string, software: string, subscribe: Subscribe): Promise<LinkReader>;
+}
+
+/**
+ * One connection of a proxy from its greeting on: it asks for the roots, joins,
+ * or subscribes, as far as its certificate allows. A proxy that takes too long
+ * to say what it wants is sent away.
+ */
+export class Session implements LinkReader {
+  readonly #reception: Reception;
+  readonly #peer: Peer;
+  readonly #deadline;
+  #link: Link | null = null;
+  #software: string | null = null;
+  /** Who reads the frames once there is a stream. */
+  #stream: LinkReader | null = null;
+  #busy = false;
+  #ended: Error | null = null;
+
+  constructor(reception: Reception, peer: Peer, greetingMs: number) {
+    this.#reception = reception;
+    this.#peer = peer;
+    this.#deadline = reception.clock.after(greetingMs, () =>
+      this.#link?.fail("malformed", `Cannot wait longer than ${greetingMs} ms for the proxy to subscribe or join`),
+    );
+  }
+
+  attach(link: Link): void {
+    this.#link = link;
+  }
+
+  frame(type: number, payload: Buffer): void {
+    if (this.#stream !== null) this.#stream.frame(type, payload);
+    else if (type === Frame.Hello) this.#greet(readJson<Partial<Hello>>(payload));
+    else if (this.#software === null) throw new Refused("protocol", "Cannot go on: the first frame must be a hello");
+    else this.#answer(type, payload);
+  }
+
+  closed(reason: Error): void {
+    this.#ended = reason;
+    this.#deadline.cancel();
+    this.#stream?.closed(reason);
+  }
+
+  #greet({ protocols, software }: Partial<Hello>): void {
+    const spoken = Array.isArray(protocols) ? PROTOCOLS.find((version) => protocols.includes(version)) : undefined;
+    if (spoken === undefined) {
+      const message = `Cannot speak with the proxy: it knows protocols ${String(protocols)}, this control plane ${String(PROTOCOLS)}; upgrade the older one`;
+      this.#refuse("protocol", message);
+      return;
+    }
+    const { timing } = this.#reception;
+    this.#software = typeof software === "string" ? software.slice(0, 64) : "";
+    this.#link!.watch(timing);
+    this.#link!.send(Frame.Welcome, { protocol: spoken, software: this.#reception.software, timing } satisfies Welcome);
+  }
+
+  #answer(type: number, payload: Buffer): void {
+    if (this.#busy) throw new Refused("malformed", "Cannot take two requests at once before the stream is open");
+    if (type === Frame.GetBundle) this.#link!.send(Frame.Bundle, this.#reception.bundle());
+    else if (type === Frame.Join) this.#run(this.#join(readJson<JoinMessage>(payload)));
+    else if (type === Frame.Subscribe) this.#run(this.#subscribe(readJson<Subscribe>(payload)));
+    else throw new Refused("malformed", `Cannot read frame ${type} here`);
+  }
+
+  /** Runs what has to wait; its failure ends the link. */
+  #run(work: Promise<void>): void {
+    this.#busy = true;
+    work
+      .catch((error: unknown) => {
+        if (error instanceof Refused) this.#refuse(error.failure, error.message);
+        else this.#break(error);
+      })
+      .finally(() => {
+        this.#busy = false;
+      });
+  }
+
+  async #join(message: JoinMessage): Promise<void> {
+    if (typeof message.tokenId !== "string" || typeof message.secret !== "string" || typeof message.csr !== "string")
+      throw new Refused("malformed", "Cannot read the join request: a field is missing");
+    const svid = await this.#reception.join(message);
+    this.#link!.send(Frame.Svid, svid);
+  }
+
+  async #subscribe(message: Subscribe): Promise<void> {
+    if (this.#peer === null)
+      throw new Refused("identity", "Cannot subscribe: the proxy has shown no certificate; it must join first");
+    this.#link!.allow(MAX_REQUEST_BYTES);
+    const stream = await this.#reception.subscribe(this.#link!, this.#peer, this.#software!, readSubscribe(message));
+    this.#deadline.cancel();
+    this.#stream = stream;
+    if (this.#ended !== null) stream.closed(this.#ended);
+  }
+
+  #refuse(failure: FailureCode, message: string): void {
+    this.#reception.counts.refusals++;
+    this.#reception.log.warn(message, { peer: this.#peer, failure });
+    this.#link!.fail(failure, message);
+  }
+
+  /** Our own fault: the proxy is told to come back, and nothing of the inside. */
+  #break(error: unknown): void {
+    this.#reception.log.error(`Cannot serve a proxy: ${messageOf(error)}`, { peer: this.#peer });
+    this.#link!.fail("unavailable", "Cannot do this now: the control plane's log says why");
+  }
+}
