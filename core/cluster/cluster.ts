@@ -29,6 +29,7 @@ export class ClusterState {
 /** A named group of interchangeable endpoints as one snapshot has it. Membership and weights never change. */
 export class Cluster {
   readonly name: string;
+  readonly version: string;
   readonly service: ClusterModel["service"];
   readonly balancer: BalancerKind;
   readonly confirmedAt: number;
@@ -49,8 +50,9 @@ export class Cluster {
    * Endpoints that the state already holds are taken over with all that is
    * known of them. Nothing that serves is touched before `adopt`.
    */
-  constructor(model: ClusterModel, state: ClusterState) {
+  constructor(model: ClusterModel, state: ClusterState, version = "") {
     this.name = model.name;
+    this.version = version;
     this.service = model.service;
     this.balancer = model.balancer;
     this.confirmedAt = model.confirmedAt;

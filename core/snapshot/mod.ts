@@ -2,6 +2,7 @@
  * One immutable version of everything a proxy decides by.
  * @module
  */
+export { type BuildParts, buildSnapshot } from "./build.ts";
 export type {
   MeshModel,
   Resource,
@@ -13,3 +14,7 @@ export type {
   WorkloadModel,
   WorkloadPortModel,
 } from "./model.ts";
+export { SnapshotRejected } from "./rejected.ts";
+export { RouteEntry, Service, ServicePort } from "./service.ts";
+export { emptySnapshot, INITIAL_MESH, Snapshot } from "./snapshot.ts";
+export { InboundPort, Workload } from "./workload.ts";

@@ -1,0 +1,83 @@
+import type { Cluster, Endpoint } from "../cluster/mod.ts";
+import { ByteTable } from "../route/mod.ts";
+import type { MeshModel } from "./model.ts";
+import type { Service } from "./service.ts";
+import type { Workload } from "./workload.ts";
+
+const DOT = 0x2e;
+
+/** What a snapshot is made of. */
+export interface SnapshotParts {
+  readonly revision: string;
+  readonly mesh: MeshModel;
+  readonly workload: Workload | null;
+  readonly services: ReadonlyMap<string, Service>;
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  readonly hosts: ByteTable<Service>;
+}
+
+/** One immutable whole of what a proxy decides by. A request reads one for its whole life. */
+export class Snapshot {
+  readonly revision: string;
+  readonly revisionBytes: Buffer;
+  readonly mesh: MeshModel;
+  /** The app beside this proxy; null for an edge proxy, and before the first snapshot. */
+  readonly workload: Workload | null;
+  readonly services: ReadonlyMap<string, Service>;
+  /** Clusters of services by name; those of the app are in the workload. */
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  readonly hosts: ByteTable<Service>;
+
+  constructor(parts: SnapshotParts) {
+    this.revision = parts.revision;
+    this.revisionBytes = Buffer.from(parts.revision, "utf8");
+    this.mesh = parts.mesh;
+    this.workload = parts.workload;
+    this.services = parts.services;
+    this.clusters = parts.clusters;
+    this.hosts = parts.hosts;
+    Object.freeze(this);
+  }
+
+  /** The service that a host in `bytes[start, end)` means, in any case, also with a dot at its end; no port. */
+  lookupHost(bytes: Buffer, start: number, end: number): Service | null {
+    const last = end - 1 > start && bytes[end - 1] === DOT ? end - 1 : end;
+    return this.hosts.get(bytes, start, last);
+  }
+
+  /** By `<namespace>/<name>`. */
+  serviceNamed(name: string): Service | null {
+    return this.services.get(name) ?? null;
+  }
+
+  clusterNamed(name: string): Cluster | null {
+    return this.clusters.get(name) ?? null;
+  }
+
+  /** Every endpoint, the app's too: pools of others may go. */
+  *endpoints(): Generator<Endpoint> {
+    for (const cluster of this.clusters.values()) yield* cluster.endpoints;
+    for (const port of this.workload?.ports ?? []) yield port.endpoint;
+  }
+}
+
+/** What holds before the first mesh resource has come: nothing in, nothing out to strangers. */
+export const INITIAL_MESH: MeshModel = Object.freeze({
+  trustDomain: "cluster.local",
+  trustDomainAliases: Object.freeze([]),
+  mtls: "STRICT",
+  egress: "REGISTRY_ONLY",
+  requestTimeoutMs: 15_000,
+});
+
+/** The snapshot of a proxy that has none yet: it knows nobody. */
+export function emptySnapshot(): Snapshot {
+  return new Snapshot({
+    revision: "0-00000000",
+    mesh: INITIAL_MESH,
+    workload: null,
+    services: new Map(),
+    clusters: new Map(),
+    hosts: new ByteTable<Service>([], { seed: 0 }),
+  });
+}
