@@ -28,9 +28,10 @@ export function generateKey(): Promise<CryptoKeyPair> {
 
 /** Makes the self-signed root of a trust domain. */
 export async function createRoot(trustDomain: string, keys: CryptoKeyPair, validity: Validity) {
+  const fields = common(validity);
   return await x509.X509CertificateGenerator.createSelfSigned({
-    ...common(validity),
-    name: `O=mesh, CN=root of ${trustDomain}`,
+    ...fields,
+    name: authorityName("root", trustDomain, fields.serialNumber),
     keys,
     signingAlgorithm: { name: "ECDSA", hash: SHA256 },
     extensions: await authorityExtensions(trustDomain, keys.publicKey, keys.publicKey, 1),
@@ -44,9 +45,10 @@ export async function createIntermediate(
   issuer: Issuer,
   validity: Validity,
 ): Promise<x509.X509Certificate> {
+  const fields = common(validity);
   return await x509.X509CertificateGenerator.create({
-    ...common(validity),
-    subject: `O=mesh, CN=intermediate of ${trustDomain}`,
+    ...fields,
+    subject: authorityName("intermediate", trustDomain, fields.serialNumber),
     publicKey,
     ...signedBy(issuer),
     extensions: await authorityExtensions(trustDomain, publicKey, issuer.certificate.publicKey, 0),
@@ -96,6 +98,11 @@ function signedBy(issuer: Issuer) {
     signingKey: issuer.privateKey,
     signingAlgorithm: { ...issuer.privateKey.algorithm, hash: SHA256 },
   };
+}
+
+// Two roots of one trust domain may be believed at once: verifiers look issuers up by name, so names differ.
+function authorityName(kind: string, trustDomain: string, serial: string): string {
+  return `O=mesh, CN=${kind} ${serial.slice(0, 8)} of ${trustDomain}`;
 }
 
 // An authority's own name is its trust domain without a path, X509-SVID section 3.2.
