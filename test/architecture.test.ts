@@ -72,6 +72,13 @@ test("time, randomness, environment and permits come from where the house keeps 
   expect(banned(await house())).toEqual([]);
 });
 
+test("tests wait for conditions, and for no time", async () => {
+  const tests = await readSources(["{cmd,core,plugins,test}/**/*.test.ts"]);
+  const sleepers = [...tests].filter(([, text]) => /\bBun\.sleep\(\d*[1-9]|\bsetTimeout\(/.test(withoutComments(text)));
+
+  expect(sleepers.map(([path]) => path)).toEqual([]);
+});
+
 test("a proxy starts without the libraries of the control plane", async () => {
   const sources = await house();
 
