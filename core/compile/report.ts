@@ -6,15 +6,16 @@ export class Report {
   readonly #problems: Problem[] = [];
 
   error(document: Document, path: Path, message: string, more: Partial<Problem> = {}): void {
-    this.#add("error", document, path, message, more);
+    this.#add("error", document, path, ` ${message}`, more);
   }
 
   warn(document: Document, path: Path, message: string, more: Partial<Problem> = {}): void {
-    this.#add("warning", document, path, message, more);
+    this.#add("warning", document, path, ` ${message}`, more);
   }
 
-  add(problems: readonly Problem[]): void {
-    this.#problems.push(...problems);
+  /** Says at a place that something valid is not built yet. */
+  refuse(document: Document, path: Path, feature: string): void {
+    this.#add("error", document, path, `: ${feature} is not supported by this version`, { found: feature });
   }
 
   all(): readonly Problem[] {
@@ -25,7 +26,7 @@ export class Report {
     const where = pathText(path);
     const { line, column } = document.locate(path);
     this.#problems.push(
-      problemOf(document.file, `${where} ${message}`, { severity, line, column, path: where, ...more }),
+      problemOf(document.file, `${where}${message}`, { severity, line, column, path: where, ...more }),
     );
   }
 }

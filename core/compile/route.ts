@@ -62,11 +62,7 @@ function portsOf(
   const path = ["spec", "parentRefs", index];
   const namespace = ref.namespace ?? route.namespace;
   if (namespace !== route.namespace) {
-    report.error(
-      route,
-      [...path, "namespace"],
-      "of another namespace (a consumer route) is not supported by this version",
-    );
+    report.refuse(route, [...path, "namespace"], "a parent in another namespace (a consumer route)");
     return [];
   }
   const service = services.get(`${namespace}/${ref.name}`);

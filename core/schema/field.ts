@@ -51,6 +51,31 @@ export function section<S extends z.ZodType>(schema: S) {
   return withDefault(schema, schema.parse({}));
 }
 
+/** Runs a rule across fields although one of them is wrong, so that all problems are told at once. */
+export const ALWAYS = { when: () => true };
+
+/**
+ * A list in which no two entries have the same key; `field` is where the
+ * second one is told of. Entries may be wrong in other ways: a key that is not
+ * text or a number is not looked at.
+ */
+export function distinct<S extends z.ZodType>(
+  list: S,
+  field: string,
+  keyOf: (entry: Entry) => unknown = (e) => e[field],
+) {
+  return list.superRefine((entries, context) => {
+    const seen = new Set<unknown>();
+    for (const [i, entry] of (Array.isArray(entries) ? entries : []).entries()) {
+      const key = typeof entry === "object" && entry !== null ? keyOf(entry) : undefined;
+      if ((typeof key !== "string" && typeof key !== "number") || !seen.has(key)) seen.add(key);
+      else expect(context, `a ${field} that no other entry of the list has`, [i, field]);
+    }
+  }, ALWAYS);
+}
+
+type Entry = Readonly<Record<string, unknown>>;
+
 /** Text that a predicate accepts. */
 export function text(expected: string, accepts: (input: string) => boolean = () => true) {
   return value(expected, (input) => (typeof input === "string" && accepts(input) ? input : null));

@@ -153,7 +153,7 @@ class Reader {
     else if (own || meant !== null)
       this.#add(yaml, path, `${foundText(kind)} is not a kind of the mesh; ${hint}`, more);
     else {
-      // A manifest may hold what is not ours, a Deployment beside its Service: said, but no reason to refuse the rest.
+      // A manifest may hold what is not ours, a Deployment beside its Service: said, and no reason to refuse the rest.
       const message = `${kind} of ${apiVersion} is not a kind of the mesh and has no effect here; ${hint}`;
       this.#add(yaml, path, message, { ...more, severity: "warning" });
     }

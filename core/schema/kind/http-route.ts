@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { defineKind, documentSchema } from "../define.ts";
 import {
+  ALWAYS,
+  distinct,
   dnsLabel,
   dnsSubdomain,
   duration,
@@ -43,7 +45,7 @@ const backendRef = object({
   filters: withDefault(httpFilters, []),
 }).superRefine(({ group, kind, port }, context) => {
   if (group === "" && kind === "Service" && port === undefined) expect(context, "a port of the Service", ["port"]);
-});
+}, ALWAYS);
 
 const timeouts = object({ request: optional(duration()), backendRequest: optional(duration()) }).superRefine(
   ({ request, backendRequest }, context) => {
@@ -65,7 +67,7 @@ const rule = object({
 const spec = object({
   parentRefs: withDefault(z.array(parentRef), []),
   hostnames: withDefault(z.array(text("a host name", (name) => name !== "")), []),
-  rules: withDefault(z.array(rule).superRefine(distinctRuleNames), []),
+  rules: withDefault(distinct(z.array(rule), "name"), []),
   useDefaultGateways: unsupported("useDefaultGateways"),
 });
 
@@ -80,13 +82,4 @@ export const httpRoute = defineKind({
 
 function dnsKind() {
   return text("a kind", (kind) => /^[a-zA-Z]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$/.test(kind));
-}
-
-function distinctRuleNames(rules: readonly { readonly name?: string | undefined }[], context: z.RefinementCtx): void {
-  const seen = new Set<string>();
-  for (const [i, { name }] of rules.entries()) {
-    if (name === undefined) continue;
-    if (seen.has(name)) expect(context, "a name that no other rule of the route has", [i, "name"]);
-    seen.add(name);
-  }
 }

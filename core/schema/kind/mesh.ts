@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { problemOfTrustDomain } from "../../identity/mod.ts";
 import { defineKind, documentSchema } from "../define.ts";
 import { duration, object, section, text, withDefault } from "../field.ts";
 
@@ -6,8 +7,9 @@ import { duration, object, section, text, withDefault } from "../field.ts";
 export const DEFAULT_TRUST_DOMAIN = "cluster.local";
 
 const trustDomain = () =>
-  text("a trust domain of lower-case letters, digits, ., - and _, at most 255", (name) =>
-    /^[a-z0-9._-]{1,255}$/.test(name),
+  text(
+    "a trust domain of lower-case letters, digits, ., - and _, at most 255",
+    (name) => problemOfTrustDomain(name) === null,
   );
 
 const spec = object({

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { defineKind, documentSchema } from "../define.ts";
 import {
+  ALWAYS,
   dnsLabel,
   dnsSubdomain,
   expect,
@@ -44,9 +45,10 @@ const source = object({
   builtin: optional(dnsLabel()),
   https: unsupported("a plugin from an https URL"),
   oci: unsupported("a plugin from an OCI registry"),
-}).superRefine(({ file, builtin }, context) => {
-  if ((file === undefined) === (builtin === undefined)) expect(context, "exactly one of file and builtin");
-});
+}).superRefine(({ file, builtin, https, oci }, context) => {
+  const given = [file, builtin, https, oci].filter((place) => place !== undefined);
+  if (given.length !== 1) expect(context, "exactly one of file and builtin");
+}, ALWAYS);
 
 const destination = object({ name: dnsLabel(), namespace: optional(dnsLabel()), port: optional(port()) });
 

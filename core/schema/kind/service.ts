@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isDnsLabel, isPort, PORT } from "../../config/mod.ts";
 import { defineKind, documentSchema } from "../define.ts";
 import {
+  distinct,
   dnsLabel,
   ignored,
   object,
@@ -27,8 +28,15 @@ const servicePort = object({
   nodePort: ignored(),
 });
 
+/** A number or a name given to two ports would make one of them unreachable. */
+const ports = distinct(
+  distinct(z.array(servicePort), "name"),
+  "port",
+  ({ port, protocol }) => `${protocol ?? "TCP"}/${port}`,
+);
+
 const spec = object({
-  ports: withDefault(z.array(servicePort), []),
+  ports: withDefault(ports, []),
   selector: withDefault(record(text("text (put it in quotes)")), {}),
   type: withDefault(z.enum(["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"]), "ClusterIP").superRefine(
     (type, context) => {
@@ -58,23 +66,6 @@ export const service = defineKind({
   kind: "Service",
   apiVersions: ["v1"],
   scope: "Namespaced",
-  schema: documentSchema({ spec: spec.superRefine(distinctPorts) }, dnsLabel()),
+  schema: documentSchema({ spec }, dnsLabel()),
   summary: ({ spec }) => `ports ${spec.ports.map(({ port }) => port).join(", ") || "none"}`,
 });
-
-/** A number or a name given to two ports would make one of them unreachable. */
-function distinctPorts({ ports }: z.output<typeof spec>, context: z.RefinementCtx): void {
-  const numbers = new Set<string>();
-  const names = new Set<string>();
-  for (const [i, { name, port, protocol }] of ports.entries()) {
-    const number = `${protocol}/${port}`;
-    if (numbers.has(number)) context.addIssue(again(["ports", i, "port"], "a port that no other port of the list has"));
-    if (names.has(name)) context.addIssue(again(["ports", i, "name"], "a name that no other port of the list has"));
-    numbers.add(number);
-    names.add(name);
-  }
-}
-
-function again(path: (string | number)[], message: string) {
-  return { code: "custom" as const, path, message };
-}

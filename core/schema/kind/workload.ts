@@ -1,9 +1,13 @@
 import { z } from "zod";
 import { IP_ADDRESS, isIpAddress } from "../../config/mod.ts";
+import { readSpiffeId } from "../../identity/mod.ts";
 import { defineKind, documentSchema } from "../define.ts";
 import { dnsLabel, labels, object, optional, port, portName, text, wholeNumber, withDefault } from "../field.ts";
 
-const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]{1,255}(\/[A-Za-z0-9._-]+)+$/;
+/** A workload's id has a path; without one it names the trust domain itself. */
+function isWorkloadId(text: string): boolean {
+  return (readSpiffeId(text)?.path ?? "") !== "";
+}
 
 const workloadPort = object({
   name: withDefault(portName(), ""),
@@ -20,7 +24,7 @@ const spec = object({
   ports: withDefault(z.array(workloadPort), []),
   labels: withDefault(labels(), {}),
   /** What its sidecar must prove. Left out: no sidecar, plaintext. */
-  identity: optional(text('a SPIFFE ID like "spiffe://cluster.local/ns/default/sa/web"', (id) => SPIFFE_ID.test(id))),
+  identity: optional(text('a SPIFFE ID like "spiffe://cluster.local/ns/default/sa/web"', isWorkloadId)),
   locality: optional(text('a locality like "region/zone"')),
   /** Share of requests relative to others of the Service; 0 takes it out. */
   weight: withDefault(wholeNumber(0, 1_000_000), 1),
