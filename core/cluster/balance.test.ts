@@ -125,9 +125,12 @@ test("Peak EWMA asks an unknown endpoint once, and waits for its answer", () => 
 test("Peak EWMA turns away from an endpoint that fails fast", () => {
   const cluster = clusterOf("PeakEWMA", [1, 1]);
   const [sound, broken] = cluster.endpoints as [Endpoint, Endpoint];
-  for (const endpoint of [sound, broken]) {
+  for (const [endpoint, latencyMs] of [
+    [sound, 7],
+    [broken, 5],
+  ] as const) {
     begin(endpoint);
-    finish(endpoint, 5, 0, Outcome.Success);
+    finish(endpoint, latencyMs, 0, Outcome.Success);
   }
   begin(broken);
   finish(broken, 0.1, 10, Outcome.ConnectFailed);

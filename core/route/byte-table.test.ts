@@ -34,6 +34,7 @@ test("keys that share a hash are told apart by their bytes", () => {
   const two = latin1("two");
 
   expect(table.probe(table.hash(latin1("one"), 0, 3), two, 0, 3)).toBeNull();
+  expect(table.probe(table.hash(latin1("one"), 0, 3), latin1("onetwo"), 0, 6)).toBeNull();
 });
 
 test("ten thousand keys are found under every seed, and nothing else is", () => {

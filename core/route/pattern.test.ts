@@ -65,6 +65,31 @@ test.each(PATTERNS)("%p matches what RegExp matches whole", (text) => {
   for (const value of VALUES) expect([value, matches(pattern, value)]).toEqual([value, reference.test(value)]);
 });
 
+test("random patterns match what RegExp matches whole", () => {
+  const random = seeded(2026);
+  const pick = (choices: readonly string[]): string => choices[Math.floor(random() * choices.length)]!;
+  const atom = (depth: number): string => {
+    if (depth > 0 && random() < 0.4) return `(${random() < 0.5 ? "?:" : ""}${alternatives(depth - 1)})`;
+    return pick(["a", "b", "c", ".", "[ab]", "[^a]", "\\w", "^", "$"]);
+  };
+  const repeated = (depth: number): string =>
+    atom(depth) + pick(["", "", "", "*", "+", "?", "{2}", "{1,3}", "{0,}", "*?"]);
+  const sequence = (depth: number): string =>
+    Array.from({ length: Math.floor(random() * 4) }, () => repeated(depth)).join("");
+  const alternatives = (depth: number): string =>
+    Array.from({ length: 1 + Math.floor(random() * 2) }, () => sequence(depth)).join("|");
+
+  for (let round = 0; round < 500; round++) {
+    const text = alternatives(2).replaceAll(/([\^$])(?:\*\??|[+?]|\{[\d,]+\})/g, "$1");
+    const pattern = new Pattern(text);
+    const reference = new RegExp(`^(?:${text})$`);
+    for (let n = 0; n < 20; n++) {
+      const value = Array.from({ length: Math.floor(random() * 7) }, () => pick(["a", "b", "c", "-"])).join("");
+      expect([text, value, matches(pattern, value)]).toEqual([text, value, reference.test(value)]);
+    }
+  }
+});
+
 test("(?i) ignores the case of literals and classes", () => {
   const pattern = new Pattern("(?i)beta-[a-f]+\\x5a");
 
@@ -120,4 +145,12 @@ test.each([
 function matches(pattern: Pattern, value: string): boolean {
   const bytes = new TextEncoder().encode(value);
   return pattern.matches(bytes, 0, bytes.length);
+}
+
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
 }
