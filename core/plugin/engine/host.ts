@@ -31,6 +31,8 @@ export const ALLOWED_IMPORTS: ReadonlySet<string> = new Set([
 /** Fuel for a call out of the sandbox, beside a unit for every 32 bytes it moves. */
 const CALL_UNITS = 200;
 const MAX_KEY_BYTES = 1024;
+/** A counter's key may be any header value. */
+const MAX_COUNTER_KEY_BYTES = 65_536;
 const MAX_VAR_BYTES = 65_536;
 const MAX_VARS = 256;
 
@@ -138,7 +140,7 @@ export class Host {
   }
 
   #rate(handle: bigint, limit: bigint, windowMs: bigint, cost: bigint): bigint {
-    const key = this.#block(handle, MAX_KEY_BYTES);
+    const key = this.#block(handle, MAX_COUNTER_KEY_BYTES);
     if (key === null) return this.#refuse("mesh_rate needs a key");
     const { counters, scope, clock } = this.#parts;
     const taken = this.rehearsal ? 0 : Number(cost);
@@ -146,7 +148,7 @@ export class Host {
   }
 
   #counterAdd(handle: bigint, delta: bigint): bigint {
-    const key = this.#block(handle, MAX_KEY_BYTES);
+    const key = this.#block(handle, MAX_COUNTER_KEY_BYTES);
     if (key === null) return this.#refuse("mesh_counter_add needs a key");
     return this.#parts.counters.add(this.#parts.scope, key, this.rehearsal ? 0n : delta, this.#parts.clock.now());
   }

@@ -82,11 +82,10 @@
     (i64.extend_i32_u (call $size (i32.wrap_i64 (local.get $p)))))
   (func (export "length_unsafe") (param $p i64) (result i64) (call $length (local.get $p)))
 
-  ;; Traps unless $n bytes at $p lie in the heap; gives the address.
+  ;; Traps unless $n bytes at $p lie in the heap; gives the address. No sum can wrap: both are below 2^22 first.
   (func $reach (param $p i64) (param $n i64) (result i32)
-    (if (i64.lt_u (local.get $p) (i64.const 65536)) (then (unreachable)))
-    (if (i64.gt_u (local.get $p) (i64.const 0xffffffff)) (then (unreachable)))
-    (if (i64.gt_u (local.get $n) (i64.const 0xffffffff)) (then (unreachable)))
+    (if (i64.gt_u (i64.sub (local.get $p) (i64.const 65536)) (i64.const 4194304)) (then (unreachable)))
+    (if (i64.gt_u (local.get $n) (i64.const 4194304)) (then (unreachable)))
     (if (i64.gt_u (i64.add (local.get $p) (local.get $n)) (i64.extend_i32_u (global.get $heap))) (then (unreachable)))
     (i32.wrap_i64 (local.get $p)))
 
