@@ -232,6 +232,7 @@ function carriesOnlyData(trailers: Trailers): boolean {
     const id = trailers.ids[i]!;
     if (id !== Field.Unknown && id <= Field.XForwardedClientCert) return false;
     if (id === Field.Authorization || id === Field.Cookie) return false;
+    if (id === Field.XForwardedFor || id === Field.XForwardedProto) return false;
   }
   return true;
 }

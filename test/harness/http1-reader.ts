@@ -180,6 +180,7 @@ function describeRequest(head: RequestHead): Readonly<Record<string, unknown>> {
     authority: head.authorityText(),
     host: head.text(head.authorityStart, head.hostEnd),
     port: head.port,
+    absolute: head.absolute,
     minor: head.minor,
     contentLength: head.contentLength,
     keepAlive: head.keepAlive,
