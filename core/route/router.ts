@@ -25,8 +25,9 @@ export interface RouteMatch<T> {
  */
 export class Router<T> {
   readonly #scan: PathScan;
-  readonly #exact: ByteTable<readonly Candidate<T>[]>;
-  readonly #prefixes: ByteTable<readonly Candidate<T>[]>;
+  /** Null without any: most services have the prefix "/" and nothing else. */
+  readonly #exact: ByteTable<readonly Candidate<T>[]> | null;
+  readonly #prefixes: ByteTable<readonly Candidate<T>[]> | null;
   /** 1 at every length that a prefix has. */
   readonly #lengths: Uint8Array;
   /** The prefix "/": it also takes what has no path, "OPTIONS *" and CONNECT. */
@@ -48,23 +49,24 @@ export class Router<T> {
 
   /** The value of the rule that takes a request; null without one. */
   match(head: RequestHead): T | null {
-    if (this.#exact.size + this.#prefixes.size === 0) return firstOf(this.#root, head);
+    if (this.#exact === null && this.#prefixes === null) return firstOf(this.#root, head);
     const scan = this.#scan;
     scan.read(head.bytes, head.pathStart, head.pathEnd, this.#lengths);
     return this.#matchExact(scan, head) ?? this.#matchPrefix(scan, head) ?? firstOf(this.#root, head);
   }
 
   #matchExact(scan: PathScan, head: RequestHead): T | null {
-    if (this.#exact.size === 0) return null;
-    const candidates = this.#exact.probe(scan.hash, scan.bytes, scan.start, scan.end);
+    const candidates = this.#exact?.probe(scan.hash, scan.bytes, scan.start, scan.end) ?? null;
     return candidates === null ? null : firstOf(candidates, head);
   }
 
   /** A shorter prefix gets its turn when no rule of a longer one takes the request. */
   #matchPrefix(scan: PathScan, head: RequestHead): T | null {
     const { bytes, start } = scan;
+    const prefixes = this.#prefixes;
+    if (prefixes === null) return null;
     for (let i = scan.count - 1; i >= 0; i--) {
-      const candidates = this.#prefixes.probe(scan.hashes[i]!, bytes, start, start + scan.lengths[i]!);
+      const candidates = prefixes.probe(scan.hashes[i]!, bytes, start, start + scan.lengths[i]!);
       if (candidates === null) continue;
       const found = firstOf(candidates, head);
       if (found !== null) return found;
@@ -130,11 +132,10 @@ function byPath<T>(sorted: readonly Candidate<T>[]): Map<string, Candidate<T>[]>
 function tableOf<T>(
   groups: ReadonlyMap<string, readonly Candidate<T>[]>,
   seed: number,
-): ByteTable<readonly Candidate<T>[]> {
-  return new ByteTable(
-    Array.from(groups, ([path, candidates]) => [Buffer.from(path, "latin1"), candidates] as const),
-    { seed },
-  );
+): ByteTable<readonly Candidate<T>[]> | null {
+  if (groups.size === 0) return null;
+  const entries = Array.from(groups, ([path, candidates]) => [Buffer.from(path, "latin1"), candidates] as const);
+  return new ByteTable(entries, { seed });
 }
 
 function lengthsOf(paths: Iterable<string>): Uint8Array {
