@@ -10,6 +10,13 @@ export type { Svid } from "./model.ts";
 export { type HandshakeError, type PeerSocket, peerIdentity, svidIdOf, verifyClient, verifyServer } from "./peer.ts";
 export { decodePem, encodePem } from "./pem.ts";
 export {
+  Rotation,
+  type RotationOptions,
+  type RotationState,
+  type SignedCertificate,
+  UnusableSvid,
+} from "./rotation.ts";
+export {
   controlId,
   InvalidSpiffeId,
   isOurDomain,
