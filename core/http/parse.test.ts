@@ -37,6 +37,8 @@ describe("parseRequestHead() takes", () => {
 
     expect(scalarsOf(head)).toEqual(scalarsOf(parsed(request())));
     expect([head.hop[0], head.ids[0]]).toEqual([1, Field.Host]);
+    parseInto(head, "GET / HTTP/1.1\r\nX-A: b\r\nHost: a\r\n\r\n");
+    expect([head.hop[0], head.ids[0]]).toEqual([0, Field.Unknown]);
   });
 
   test.each([
@@ -135,6 +137,7 @@ describe("parseRequestHead() takes", () => {
     ["Connection: upgrade\r\nUpgrade: TLS/1.2\r\n", false],
     ["Connection: upgrade\r\nUpgrade: websocket, h2c\r\n", false],
     ["Connection: upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n", false],
+    ["Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n", false],
     ["Connection: upgrade\r\nUpgrade: a/b/c\r\n", false],
     ["Connection: upgrade\r\nUpgrade:\r\n", false],
     ["Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n", false],

@@ -157,7 +157,7 @@ function passedOn({ head }: Message): Buffer {
   const written: Buffer[] = [];
   const stage = new Stage();
   const sender = new Sender(wireTo(written), stage);
-  writeRequestHead(sender.open(), request, latin1("fallback"), null, null, NO_BYTES);
+  writeRequestHead(sender.open(), request, latin1("fallback"), null, null, { bytes: NO_BYTES, length: 0 });
   stage.flush();
   return Buffer.concat(written);
 }
