@@ -1,6 +1,6 @@
 import type { Trailers } from "./body.ts";
 import { RequestHead, ResponseHead } from "./head.ts";
-import type { Edits } from "./serialize.ts";
+import type { Edits, Lines } from "./serialize.ts";
 
 /**
  * One request with its response. The wire fills in the heads and the two
@@ -51,7 +51,7 @@ export interface ClientStream {
   /** Bytes of a response have come: the request may have been acted upon. */
   readonly answered: boolean;
   /** Writes the request head. */
-  send(exchange: Exchange, authority: Buffer, route: Edits | null, policy: Edits | null, added: Buffer): void;
+  send(exchange: Exchange, authority: Buffer, route: Edits | null, policy: Edits | null, added: Lines): void;
   data(bytes: Buffer, start: number, end: number): void;
   finish(trailers: Trailers | null): void;
   readBody(): void;
@@ -68,6 +68,8 @@ export interface ConnectionFacts {
   /** `address:port` of the peer and of our side. */
   readonly remoteAddress: string;
   readonly localAddress: string;
+  /** Address of the peer without its port. */
+  readonly remoteHost: string;
   /** SPIFFE ID the peer proved; null on plaintext. */
   readonly peer: string | null;
   readonly secure: boolean;

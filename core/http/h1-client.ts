@@ -4,7 +4,7 @@ import { CHUNKED, Method } from "./head.ts";
 import { Held } from "./held.ts";
 import { type HeadLimits, INCOMPLETE, parseResponseHead } from "./parse.ts";
 import { Framing, Sender, type Stage } from "./sender.ts";
-import { type Edits, writeRequestHead } from "./serialize.ts";
+import { type Edits, type Lines, writeRequestHead } from "./serialize.ts";
 import type { Wire, WireOwner } from "./wire.ts";
 
 /** What all client connections of a worker share. */
@@ -73,7 +73,7 @@ export class ClientConnection implements ClientStream, WireOwner {
 
   // ---- the exchange's side ----
 
-  send(exchange: Exchange, authority: Buffer, route: Edits | null, policy: Edits | null, added: Buffer): void {
+  send(exchange: Exchange, authority: Buffer, route: Edits | null, policy: Edits | null, added: Lines): void {
     const { request } = exchange;
     this.#exchange = exchange;
     this.#phase = Phase.Head;

@@ -28,5 +28,5 @@ export {
   UNSUPPORTED,
 } from "./parse.ts";
 export { Sender, Stage } from "./sender.ts";
-export { type Edits, NO_EDITS, REASONS } from "./serialize.ts";
-export type { Wire, WireOwner } from "./wire.ts";
+export { type Edits, type Lines, NO_EDITS, REASONS } from "./serialize.ts";
+export { socketHandlers, type Wire, type WireOwner } from "./wire.ts";

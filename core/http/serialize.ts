@@ -13,6 +13,12 @@ export interface Edits {
   readonly lines: Buffer;
 }
 
+/** Lines that the mesh itself adds; the owner reuses the bytes. */
+export interface Lines {
+  readonly bytes: Buffer;
+  readonly length: number;
+}
+
 export const NO_EDITS: Edits = { drops: () => false, lines: NO_BYTES };
 
 const VERSION_LINE = latin1(" HTTP/1.1\r\nHost: ");
@@ -37,7 +43,7 @@ export function writeRequestHead(
   authority: Buffer,
   route: Edits | null,
   policy: Edits | null,
-  added: Buffer,
+  added: Lines,
 ): void {
   const { bytes } = head;
   if (head.method === Method.Other) to.copy(bytes, head.methodStart, head.methodEnd);
@@ -50,7 +56,7 @@ export function writeRequestHead(
   else to.copy(authority, 0, authority.length);
   to.copy(CRLF, 0, 2);
   writeFields(to, head, route, policy);
-  to.copy(added, 0, added.length);
+  to.copy(added.bytes, 0, added.length);
   if (head.contentLength === CHUNKED) to.copy(CHUNKED_LINE, 0, CHUNKED_LINE.length);
   if (head.upgrade) writeUpgrade(to, head);
   to.copy(CRLF, 0, 2);
@@ -69,7 +75,7 @@ function writeFields(to: Stage, head: Fields, route: Edits | null, policy: Edits
   const { bytes, hop, count } = head;
   let run = -1;
   for (let i = 0; i < count; i++) {
-    const drop = hop[i] === 1 || (route !== null && route.drops(head, i)) || (policy !== null && policy.drops(head, i));
+    const drop = hop[i] === 1 || route?.drops(head, i) === true || policy?.drops(head, i) === true;
     if (drop && run >= 0) {
       to.copy(bytes, run, head.nameStart(i));
       run = -1;

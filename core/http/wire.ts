@@ -1,3 +1,5 @@
+import type { Stage } from "./sender.ts";
+
 /** What a connection needs of a socket: a Bun socket, plain or TLS, or a test's double. */
 export interface Wire {
   /** Bytes the kernel took: fewer than asked when it is full, -1 when the socket is gone. Nothing is buffered. */
@@ -9,9 +11,6 @@ export interface Wire {
   end(): void;
   /** RST: the other side sees that something broke. */
   terminate(): void;
-  readonly remoteAddress?: string;
-  readonly localAddress?: string;
-  readonly localPort?: number;
 }
 
 /** Who answers the events of a socket. */
@@ -23,4 +22,40 @@ export interface WireOwner {
   peerEnded(): void;
   /** The socket is gone; nothing follows. */
   closed(): void;
+}
+
+/** A Bun socket whose `data` holds its owner. */
+interface OwnedSocket {
+  readonly data: { readonly owner: WireOwner | null } | null | undefined;
+}
+
+/**
+ * Bun socket handlers that hand every event to the socket's owner, and write
+ * what the event produced before they return. What an owner throws is a bug:
+ * it costs this connection, and is reported.
+ */
+export function socketHandlers(stage: () => Stage, bug: (error: unknown) => void) {
+  return {
+    data(socket: OwnedSocket, bytes: Buffer): void {
+      socket.data?.owner?.received(bytes);
+      stage().flush();
+    },
+    drain(socket: OwnedSocket): void {
+      socket.data?.owner?.writable();
+      stage().flush();
+    },
+    end(socket: OwnedSocket): void {
+      socket.data?.owner?.peerEnded();
+      stage().flush();
+    },
+    close(socket: OwnedSocket): void {
+      socket.data?.owner?.closed();
+      stage().flush();
+    },
+    /** Bun reports what a handler threw here, and would let the socket live on. */
+    error(socket: { terminate(): void }, error: unknown): void {
+      bug(error);
+      socket.terminate();
+    },
+  };
 }

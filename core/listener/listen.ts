@@ -1,0 +1,277 @@
+import type { Socket, TCPSocketListener } from "bun";
+import { Deadline, type Deadlines, MeshError, messageOf } from "../base/mod.ts";
+import { type ConnectionFacts, type Stage, socketHandlers, type Wire, type WireOwner } from "../http/mod.ts";
+
+/** What a TLS listener needs of the identity; read anew for every connection, so that rotation touches none. */
+export interface ServerTls {
+  /** Options for `upgradeTLS`; null while there is no certificate yet: the connection is refused. */
+  options(): object | null;
+  /** SPIFFE ID of the peer, or null where its certificate names none. */
+  peer(socket: Socket<unknown>): string | null;
+  /** A peer without a SPIFFE ID is refused. */
+  readonly requirePeer: boolean;
+}
+
+/** Connections over all listeners of a worker, and how many there may be. */
+export interface ConnectionLimit {
+  open: number;
+  readonly max: number;
+}
+
+export interface ListenOptions {
+  /** For logs and metrics: "inbound", "outbound", or the service of an explicit listener. */
+  readonly name: string;
+  readonly direction: "inbound" | "outbound";
+  readonly hostname: string;
+  /** 0: the kernel chooses. */
+  readonly port: number;
+  /** Several workers share the port. */
+  readonly reusePort: boolean;
+  /** `sniff` takes both: TLS where the first byte is a handshake record's, else plaintext. */
+  readonly transport: "plain" | "tls" | "sniff";
+  readonly tls: ServerTls | null;
+  readonly limit: ConnectionLimit;
+  readonly deadlines: Deadlines;
+  readonly stage: Stage;
+  readonly handshakeTimeoutMs: number;
+  /** Gives the connection to a codec. */
+  readonly accept: (wire: Wire, facts: ConnectionFacts) => WireOwner;
+  /** A connection that never became one: over the limit, a failed handshake, a stranger. */
+  readonly refused: (reason: string, remoteAddress: string) => void;
+  /** Something was thrown that nobody threw on purpose. */
+  readonly bug: (error: unknown) => void;
+}
+
+/** The address cannot be bound. */
+export class ListenFailed extends MeshError {
+  override readonly name = "ListenFailed";
+  readonly code = "MESH_LISTEN_FAILED";
+  readonly source = "mesh";
+
+  constructor(options: { readonly name: string; readonly hostname: string; readonly port: number }, cause: unknown) {
+    const why = /EADDRINUSE|in use/i.test(messageOf(cause)) ? "the port is taken" : messageOf(cause);
+    const where = `${options.hostname}:${options.port}`;
+    super(`Cannot listen on ${where} for "${options.name}": ${why}; choose another address, or port 0 for a free one`, {
+      cause,
+    });
+  }
+}
+
+export interface Listener {
+  readonly name: string;
+  readonly hostname: string;
+  readonly port: number;
+  /** Takes no more connections; those it has go on. */
+  stop(): void;
+}
+
+/**
+ * Binds an address and hands every connection, once its peer is known, to a
+ * codec.
+ *
+ * A TLS listener has no `data` handler: the raw half of an upgraded socket
+ * would make a buffer of every ciphertext chunk for it.
+ *
+ * @throws {ListenFailed} when the address cannot be bound.
+ */
+export function listen(options: ListenOptions): Listener {
+  const acceptor = new Acceptor(options);
+  const handlers = options.transport === "tls" ? tlsHandlers(acceptor) : plainHandlers(acceptor);
+  try {
+    const server = Bun.listen<SocketState>({
+      hostname: options.hostname,
+      port: options.port,
+      allowHalfOpen: true,
+      ...({ reusePort: options.reusePort } as object),
+      socket: handlers as never,
+    }) as TCPSocketListener<SocketState>;
+    return { name: options.name, hostname: options.hostname, port: server.port, stop: () => server.stop(false) };
+  } catch (cause) {
+    throw new ListenFailed(options, cause);
+  }
+}
+
+/** What hangs on an accepted socket: the codec, or what waits for the first bytes or the handshake. */
+interface SocketState {
+  owner: WireOwner | null;
+  pending: Pending | null;
+}
+
+type Accepted = Socket<SocketState>;
+
+/** A connection that is not one yet. */
+class Pending extends Deadline {
+  readonly #options: ListenOptions;
+  readonly #socket: Accepted;
+
+  constructor(options: ListenOptions, socket: Accepted) {
+    super();
+    this.#options = options;
+    this.#socket = socket;
+    options.deadlines.set(this, options.handshakeTimeoutMs);
+  }
+
+  override expire(): void {
+    this.refuse("handshake deadline");
+  }
+
+  done(): void {
+    this.#options.deadlines.clear(this);
+  }
+
+  refuse(reason: string): void {
+    this.done();
+    this.#options.refused(reason, this.#socket.remoteAddress);
+    this.#socket.terminate();
+  }
+}
+
+class Acceptor {
+  readonly options: ListenOptions;
+  readonly #tlsSocket: object;
+
+  constructor(options: ListenOptions) {
+    this.options = options;
+    this.#tlsSocket = {
+      ...socketHandlers(() => options.stage, options.bug),
+      handshake: (socket: Accepted, _ok: boolean, error: Error | null) => this.#shaken(socket, error),
+    };
+  }
+
+  /** Counts the connection; false when there are too many. */
+  admit(socket: Accepted): boolean {
+    const { limit, refused } = this.options;
+    limit.open++;
+    if (limit.open <= limit.max) return true;
+    refused("too many connections", socket.remoteAddress);
+    socket.terminate();
+    return false;
+  }
+
+  leave(): void {
+    this.options.limit.open--;
+  }
+
+  plain(socket: Accepted): void {
+    socket.data = { owner: null, pending: null };
+    socket.data.owner = this.options.accept(socket as never, this.#facts(socket, null, false, ""));
+  }
+
+  /** Begins TLS on a raw socket; `first` are bytes that were read already. */
+  secure(raw: Accepted, first: Buffer | null): void {
+    const tls = this.options.tls?.options() ?? null;
+    const pending = raw.data?.pending ?? new Pending(this.options, raw);
+    raw.data = { owner: null, pending };
+    if (tls === null) {
+      pending.refuse("no certificate yet");
+      return;
+    }
+    const upgrade = {
+      isServer: true,
+      tls,
+      data: { owner: null, pending } satisfies SocketState,
+      socket: this.#tlsSocket,
+      ...(first === null ? {} : { initialData: first }),
+    };
+    raw.upgradeTLS(upgrade as never);
+  }
+
+  #shaken(socket: Accepted, error: Error | null): void {
+    const { pending } = socket.data;
+    if (pending === null) return;
+    const { tls, accept, stage } = this.options;
+    if (error !== null && error !== undefined) {
+      pending.refuse(`handshake failed: ${(error as { code?: string }).code ?? error.message}`);
+      return;
+    }
+    const peer = tls!.peer(socket as never);
+    if (peer === null && tls!.requirePeer) {
+      pending.refuse("peer certificate names no SPIFFE ID");
+      return;
+    }
+    pending.done();
+    socket.data.pending = null;
+    socket.data.owner = accept(socket as never, this.#facts(socket, peer, true, serverNameOf(socket)));
+    stage.flush();
+  }
+
+  #facts(socket: Accepted, peer: string | null, secure: boolean, serverName: string): ConnectionFacts {
+    const { name, direction } = this.options;
+    return {
+      listener: name,
+      direction,
+      remoteHost: socket.remoteAddress,
+      remoteAddress: `${socket.remoteAddress}:${socket.remotePort}`,
+      localAddress: `${socket.localAddress}:${socket.localPort}`,
+      peer,
+      secure,
+      serverName,
+    };
+  }
+}
+
+function serverNameOf(socket: Accepted): string {
+  const name = (socket as { servername?: unknown }).servername;
+  return typeof name === "string" ? name : "";
+}
+
+function tlsHandlers(acceptor: Acceptor): object {
+  return {
+    open: (socket: Accepted) => {
+      if (acceptor.admit(socket)) acceptor.secure(socket, null);
+    },
+    close: (socket: Accepted) => {
+      acceptor.leave();
+      socket.data?.pending?.done();
+    },
+    error: (_socket: Accepted, error: unknown) => acceptor.options.bug(error),
+    drain: () => {},
+    end: () => {},
+  };
+}
+
+function plainHandlers(acceptor: Acceptor): object {
+  const owned = socketHandlers(
+    () => acceptor.options.stage,
+    (error) => acceptor.options.bug(error),
+  );
+  const sniffs = acceptor.options.transport === "sniff";
+  return {
+    ...owned,
+    open: (socket: Accepted) => {
+      if (!acceptor.admit(socket)) return;
+      if (!sniffs) acceptor.plain(socket);
+      else socket.data = { owner: null, pending: new Pending(acceptor.options, socket) };
+    },
+    data: (socket: Accepted, bytes: Buffer) => {
+      if (socket.data?.pending != null) sniff(acceptor, socket, bytes);
+      else if (socket.data?.owner != null) owned.data(socket, bytes);
+    },
+    close: (socket: Accepted) => {
+      acceptor.leave();
+      socket.data?.pending?.done();
+      owned.close(socket);
+    },
+  };
+}
+
+const TLS_HANDSHAKE = 0x16;
+
+/** The first byte tells: 0x16 begins a TLS handshake record, and no HTTP method. */
+function sniff(acceptor: Acceptor, socket: Accepted, bytes: Buffer): void {
+  const { pending } = socket.data;
+  if (socket.data.owner === TLS_OWNER) return;
+  if (bytes[0] === TLS_HANDSHAKE) {
+    acceptor.secure(socket, bytes);
+    // The raw half goes on delivering ciphertext; nobody reads it.
+    socket.data = { owner: TLS_OWNER, pending };
+    return;
+  }
+  pending?.done();
+  acceptor.plain(socket);
+  socket.data.owner?.received(bytes);
+  acceptor.options.stage.flush();
+}
+
+/** Stands for the codec on the raw half of a TLS connection. */
+const TLS_OWNER: WireOwner = { received() {}, writable() {}, peerEnded() {}, closed() {} };

@@ -1,0 +1,12 @@
+/**
+ * Bound addresses: accept, sniff, handshake → a connection whose peer is known.
+ * @module
+ */
+export {
+  type ConnectionLimit,
+  type Listener,
+  ListenFailed,
+  type ListenOptions,
+  listen,
+  type ServerTls,
+} from "./listen.ts";

@@ -1,0 +1,61 @@
+import { latin1 } from "../base/mod.ts";
+import { Field, type Lines } from "../http/mod.ts";
+import type { MeshExchange } from "./exchange.ts";
+import type { RequestIds } from "./request-id.ts";
+
+const REQUEST_ID = latin1("x-request-id: ");
+const ID_BYTES = 36;
+const MAX_BYTES = 4096;
+/** Peers remembered with their line, per worker; beyond it the line is made anew. */
+const MAX_PEERS = 1_000;
+
+/** The lines this hop adds to a request: an id where it has none, and who the peer is. One per worker, reused. */
+export class AddedLines implements Lines {
+  readonly bytes = Buffer.alloc(MAX_BYTES);
+  length = 0;
+  readonly #ids: RequestIds;
+  readonly #peers = new Map<string, Buffer>();
+
+  constructor(ids: RequestIds) {
+    this.#ids = ids;
+  }
+
+  /** @param self SPIFFE ID of this proxy; null before its first certificate. */
+  of(exchange: MeshExchange, self: string | null): Lines {
+    this.length = 0;
+    if (exchange.requestIdMade || exchange.request.find(Field.XRequestId) < 0) this.#requestId(exchange);
+    const { connection } = exchange.downstream!;
+    if (connection.direction === "inbound" && connection.peer !== null)
+      this.#append(this.#peerLine(connection.peer, self));
+    return this;
+  }
+
+  /** The same for all attempts at one request. */
+  #requestId(exchange: MeshExchange): void {
+    if (!exchange.requestIdMade) {
+      this.#ids.write(exchange.requestId, 0);
+      exchange.requestIdMade = true;
+    }
+    this.#append(REQUEST_ID);
+    exchange.requestId.copy(this.bytes, this.length, 0, ID_BYTES);
+    this.length += ID_BYTES;
+    this.bytes[this.length++] = 13;
+    this.bytes[this.length++] = 10;
+  }
+
+  /** x-forwarded-client-cert in Envoy's form; SPIFFE IDs hold none of its separators. */
+  #peerLine(peer: string, self: string | null): Buffer {
+    const key = `${self}|${peer}`;
+    let line = this.#peers.get(key);
+    if (line === undefined) {
+      line = latin1(`x-forwarded-client-cert: ${self === null ? "" : `By=${self};`}URI=${peer}\r\n`);
+      if (this.#peers.size < MAX_PEERS) this.#peers.set(key, line);
+    }
+    return line;
+  }
+
+  #append(line: Buffer): void {
+    line.copy(this.bytes, this.length);
+    this.length += line.length;
+  }
+}

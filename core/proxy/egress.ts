@@ -1,0 +1,82 @@
+import { type Clock, messageOf } from "../base/mod.ts";
+import { Cluster, type ClusterEvents, ClusterState } from "../cluster/mod.ts";
+import { UnknownHost } from "./failure.ts";
+
+/** How long an address found by name is used. The system's resolver tells no TTL. */
+const FRESH_MS = 30_000;
+/** Destinations remembered at once, per worker: an app may name any host. */
+const MAX_DESTINATIONS = 1_000;
+
+interface Destination {
+  readonly cluster: Cluster;
+  readonly until: number;
+}
+
+/** Looks a name up: IP literals, in the order to try them. */
+export type Resolve = (host: string) => Promise<readonly string[]>;
+
+/** Destinations outside the mesh, each a cluster of what its name resolves to. */
+export class Egress {
+  readonly #clock: Clock;
+  readonly #resolve: Resolve;
+  readonly #events: ClusterEvents;
+  readonly #known = new Map<string, Destination>();
+
+  constructor(clock: Clock, resolve: Resolve, events: ClusterEvents) {
+    this.#clock = clock;
+    this.#resolve = resolve;
+    this.#events = events;
+  }
+
+  /** The cluster of a destination, where it is known and fresh. */
+  find(host: string, port: number): Cluster | null {
+    const found = this.#known.get(`${host}:${port}`);
+    return found === undefined || found.until < this.#clock.monotonic() ? null : found.cluster;
+  }
+
+  /** @throws {UnknownHost} */
+  async lookup(host: string, port: number): Promise<Cluster> {
+    const key = `${host}:${port}`;
+    const cluster = await this.#build(key, host, port);
+    if (this.#known.size >= MAX_DESTINATIONS) this.#known.delete(this.#known.keys().next().value!);
+    this.#known.set(key, { cluster, until: this.#clock.monotonic() + FRESH_MS });
+    return cluster;
+  }
+
+  async #build(key: string, host: string, port: number): Promise<Cluster> {
+    const addresses = await this.#addresses(host);
+    const state = this.#known.get(key)?.cluster.state ?? new ClusterState(`outside/${key}`, this.#events);
+    const workload = { name: "", namespace: "", app: "", version: "" };
+    const cluster = new Cluster(
+      {
+        name: `outside/${key}`,
+        service: { namespace: "unknown", name: "PassthroughCluster", host },
+        balancer: "RoundRobin",
+        endpoints: addresses.map((address) => ({ address, port, weight: 1, workload })),
+        confirmedAt: this.#clock.now(),
+      },
+      state,
+      "",
+    );
+    cluster.adopt();
+    return cluster;
+  }
+
+  async #addresses(host: string): Promise<readonly string[]> {
+    if (/^[0-9.]+$/.test(host)) return [host];
+    if (host.startsWith("[")) return [host.slice(1, -1)];
+    let found: readonly string[] = [];
+    try {
+      found = await this.#resolve(host);
+    } catch (cause) {
+      throw new UnknownHost(`Cannot find an address of "${host}": ${messageOf(cause)}`, { cause });
+    }
+    if (found.length === 0) throw new UnknownHost(`Cannot find an address of "${host}": its name has none`);
+    return found;
+  }
+
+  /** Endpoints whose pools are to be kept. */
+  *endpoints() {
+    for (const { cluster } of this.#known.values()) yield* cluster.endpoints;
+  }
+}

@@ -1,0 +1,176 @@
+import { Deadline, NO_BYTES } from "../base/mod.ts";
+import type { Cluster, Endpoint } from "../cluster/mod.ts";
+import { type ClientConnection, Exchange } from "../http/mod.ts";
+import type { Plugin } from "../plugin/mod.ts";
+import type { Refusal, Routed } from "../policy/mod.ts";
+import type { HeaderEdits, RuleBackend } from "../route/mod.ts";
+import type { RouteEntry, Snapshot } from "../snapshot/mod.ts";
+import type { DialFailure, Waiter } from "../upstream/mod.ts";
+import type { Way } from "./way.ts";
+
+/** How far an exchange has come. */
+export const Stage = {
+  Free: 0,
+  /** Waits for discovery or a name. */
+  Routing: 1,
+  /** Waits for a connection. */
+  Connecting: 2,
+  /** The request is on its way. */
+  Forwarding: 3,
+  /** The response has begun. */
+  Responding: 4,
+  /** Answered or given up; only the record is left. */
+  Over: 5,
+} as const;
+export type Stage = (typeof Stage)[keyof typeof Stage];
+
+/** What the flow of an exchange calls back into. */
+export interface Flow {
+  connected(exchange: MeshExchange, connection: ClientConnection): void;
+  connectFailed(exchange: MeshExchange, failure: DialFailure, problem: string): void;
+  expired(exchange: MeshExchange): void;
+}
+
+const NO_POLICIES: readonly Plugin[] = Object.freeze([]);
+
+class ExchangeTimer extends Deadline {
+  readonly #exchange: MeshExchange;
+  constructor(exchange: MeshExchange) {
+    super();
+    this.#exchange = exchange;
+  }
+  override expire(): void {
+    this.#exchange.flow.expired(this.#exchange);
+  }
+}
+
+/**
+ * Everything the mesh knows of one request. It is taken from a free list and
+ * put back behind its record: whoever waits outside of it compares
+ * `generation` before touching it again.
+ */
+export class MeshExchange extends Exchange implements Waiter, Routed {
+  readonly flow: Flow;
+  readonly timer: Deadline;
+  generation = 0;
+  stage: Stage = Stage.Free;
+
+  // accept, decode
+  way: Way | null = null;
+  /** Wall time and monotonic time of the head, ms. */
+  startedAt = 0;
+  startedMono = 0;
+  /** Last time a byte moved; monotonic. */
+  movedAt = 0;
+  requestBytes = 0;
+  /** 36 bytes of a UUID; valid where `requestIdMade`. */
+  readonly requestId: Buffer = Buffer.alloc(36);
+  requestIdMade = false;
+
+  // route
+  snapshot: Snapshot | null = null;
+  entry: RouteEntry | null = null;
+  /** `<namespace>/<name>` of the service that is called; set for the policies. */
+  service = "";
+
+  // filterRequest
+  changes: HeaderEdits | null = null;
+  destination = "";
+  policy = "";
+  refusal: Refusal | null = null;
+  faulted = "";
+
+  // balance, connect, forward
+  backend: RuleBackend | null = null;
+  cluster: Cluster | null = null;
+  endpoint: Endpoint | null = null;
+  /** Where the attempt before went. */
+  previous: Endpoint | null = null;
+  attempts = 0;
+  attemptAt = 0;
+  /** The balancer counts the attempt as in flight. */
+  attemptOpen = false;
+  /** Of the response's head; monotonic, 0 before. */
+  answeredAt = 0;
+  /** Pieces of the body already forwarded, for another attempt; null where none is possible. */
+  replay: Buffer[] | null = null;
+  replayBytes = 0;
+  bodySent = false;
+  /** 101 or CONNECT: what follows are bytes, and each side ends by itself. */
+  tunnelled = false;
+  upstreamEnded = false;
+
+  // rescue, record
+  /** Index in RESPONSE_FLAGS. */
+  flag = 0;
+  detail = "";
+  /** Status the downstream was told; 0 for none. */
+  status = 0;
+
+  constructor(flow: Flow) {
+    super();
+    this.flow = flow;
+    this.timer = new ExchangeTimer(this);
+  }
+
+  // ---- what policies learn ----
+
+  get policies(): readonly Plugin[] {
+    return this.entry === null ? NO_POLICIES : this.entry.policies;
+  }
+  get peer(): string | null {
+    return this.downstream!.connection.peer;
+  }
+  get address(): string {
+    return this.downstream!.connection.remoteHost;
+  }
+  get route(): string {
+    return this.entry?.rule.id ?? "";
+  }
+
+  // ---- what the pool tells ----
+
+  connected(connection: ClientConnection): void {
+    this.flow.connected(this, connection);
+  }
+
+  connectFailed(failure: DialFailure, problem: string): void {
+    this.flow.connectFailed(this, failure, problem);
+  }
+
+  /** Back to what a new exchange is; the heads are reset by the next parse. */
+  clear(): void {
+    this.generation++;
+    this.stage = Stage.Free;
+    this.downstream = null;
+    this.upstream = null;
+    this.request.bytes = NO_BYTES;
+    this.response.bytes = NO_BYTES;
+    this.way = null;
+    this.requestBytes = 0;
+    this.requestIdMade = false;
+    this.snapshot = null;
+    this.entry = null;
+    this.service = "";
+    this.changes = null;
+    this.destination = "";
+    this.policy = "";
+    this.refusal = null;
+    this.faulted = "";
+    this.backend = null;
+    this.cluster = null;
+    this.endpoint = null;
+    this.previous = null;
+    this.attempts = 0;
+    this.attemptOpen = false;
+    this.answeredAt = 0;
+    this.replay = null;
+    this.replayBytes = 0;
+    this.bodySent = false;
+    this.tunnelled = false;
+    this.upstreamEnded = false;
+    this.flag = 0;
+    this.detail = "";
+    this.status = 0;
+  }
+}

@@ -1,0 +1,298 @@
+import { finish, Outcome, outcomeOf } from "../cluster/mod.ts";
+import {
+  type ClientConnection,
+  Method,
+  type RequestHandler,
+  type ResponseHandler,
+  type ServerStream,
+  type Trailers,
+  UpstreamFailure,
+} from "../http/mod.ts";
+import type { Permitted } from "../policy/mod.ts";
+import { DialFailure } from "../upstream/mod.ts";
+import { type Flow, MeshExchange, Stage } from "./exchange.ts";
+import { ConnectFailed, MalformedRequest, MalformedResponse, UntrustedPeer, UpstreamReset } from "./failure.ts";
+import { forward, forwardBody } from "./forward.ts";
+import type { Mesh } from "./mesh.ts";
+import { rescue } from "./rescue.ts";
+import { retryRefusal } from "./retry.ts";
+import { attempt, serve } from "./serve.ts";
+import { armTimer, expiredWait } from "./timing.ts";
+import type { Way } from "./way.ts";
+
+/** Exchanges kept for reuse, per worker. */
+const MAX_FREE = 256;
+
+/**
+ * What happens to an exchange between the stages of `serve`: the codecs' events
+ * of both sides, its timer, and its connection. Each event finds the exchange
+ * in a stage, does one thing, and returns.
+ */
+export class Serving implements ResponseHandler, Flow {
+  readonly #mesh: Mesh;
+  readonly #free: MeshExchange[] = [];
+  /** Exchanges under way: what a drain waits for. */
+  active = 0;
+
+  constructor(mesh: Mesh) {
+    this.#mesh = mesh;
+  }
+
+  /** The downstream events of a listener. */
+  handler(way: Way): RequestHandler {
+    return new Downstream(this, way);
+  }
+
+  // ---- downstream ----
+
+  begin(stream: ServerStream, way: Way): MeshExchange {
+    const exchange = this.#free.pop() ?? new MeshExchange(this);
+    exchange.downstream = stream;
+    exchange.way = way;
+    return exchange;
+  }
+
+  request(exchange: MeshExchange): void {
+    const { clock } = this.#mesh;
+    this.active++;
+    exchange.startedAt = clock.now();
+    exchange.startedMono = exchange.movedAt = clock.monotonic();
+    exchange.bodySent = exchange.downstream!.requestComplete;
+    const { generation } = exchange;
+    serve(exchange, this.#mesh);
+    this.#arm(exchange, generation);
+  }
+
+  /** Goes on with an exchange that waited for its route. */
+  resume(exchange: MeshExchange): void {
+    const { generation } = exchange;
+    serve(exchange, this.#mesh);
+    this.#arm(exchange, generation);
+  }
+
+  #arm(exchange: MeshExchange, generation: number): void {
+    if (exchange.generation !== generation || exchange.stage === Stage.Over) return;
+    armTimer(exchange, this.#mesh.deadlines, this.#mesh.waits, this.#mesh.deadlines.now);
+  }
+
+  requestEnd(exchange: MeshExchange, trailers: Trailers | null): void {
+    exchange.bodySent = true;
+    exchange.movedAt = this.#mesh.deadlines.now;
+    // A repetition could not carry them.
+    if (trailers !== null) exchange.replay = null;
+    exchange.upstream?.finish(trailers);
+  }
+
+  malformed(exchange: MeshExchange, status: number, problem: string): void {
+    if (exchange.stage === Stage.Free) {
+      const { clock } = this.#mesh;
+      this.active++;
+      exchange.startedAt = clock.now();
+      exchange.startedMono = clock.monotonic();
+      exchange.snapshot = this.#mesh.snapshot;
+    }
+    this.abandon(exchange, Outcome.Cancelled);
+    this.rescue(new MalformedRequest(status, problem), exchange);
+  }
+
+  gone(exchange: MeshExchange, problem: string): void {
+    if (exchange.stage === Stage.Free) return;
+    const whole = exchange.tunnelled && exchange.upstreamEnded && exchange.bodySent;
+    this.abandon(exchange, Outcome.Cancelled);
+    if (!whole && exchange.flag === 0) {
+      exchange.flag = DOWNSTREAM_GONE;
+      exchange.detail = problem;
+    }
+    exchange.stage = Stage.Over;
+    exchange.downstream!.abort();
+  }
+
+  ended(exchange: MeshExchange): void {
+    const { deadlines, recorder } = this.#mesh;
+    if (exchange.stage !== Stage.Free) {
+      deadlines.clear(exchange.timer);
+      this.abandon(exchange, Outcome.Cancelled);
+      recorder.record(exchange);
+      this.active--;
+    }
+    exchange.clear();
+    if (this.#free.length < MAX_FREE) this.#free.push(exchange);
+  }
+
+  // ---- the connection ----
+
+  connected(exchange: MeshExchange, connection: ClientConnection): void {
+    try {
+      forward(exchange, connection, this.#mesh);
+    } catch (error) {
+      this.rescue(error, exchange);
+    }
+  }
+
+  connectFailed(exchange: MeshExchange, failure: DialFailure, problem: string): void {
+    const endpoint = exchange.endpoint!;
+    this.#finish(exchange, Outcome.ConnectFailed);
+    const Failure = failure === DialFailure.Untrusted ? UntrustedPeer : ConnectFailed;
+    this.#retryOr(exchange, false, new Failure(`Cannot connect to ${endpoint.authority}: ${problem}`));
+  }
+
+  /** Another attempt where that is safe, else the failure. */
+  #retryOr(exchange: MeshExchange, sent: boolean, failure: Error): void {
+    const { deadlines, metrics } = this.#mesh;
+    const cluster = exchange.cluster!;
+    const refusal = retryRefusal(exchange, sent, cluster.state.budget, deadlines.now);
+    metrics.retries.with(cluster.name, refusal === null ? "made" : "refused").add();
+    if (refusal !== null) {
+      exchange.detail = refusal;
+      this.rescue(failure, exchange);
+      return;
+    }
+    exchange.previous = exchange.endpoint;
+    exchange.answeredAt = 0;
+    const { generation } = exchange;
+    try {
+      attempt(exchange as MeshExchange & Permitted, this.#mesh);
+    } catch (error) {
+      this.rescue(error, exchange);
+    }
+    this.#arm(exchange, generation);
+  }
+
+  // ---- upstream ----
+
+  informed(exchange: MeshExchange): void {
+    exchange.movedAt = this.#mesh.deadlines.now;
+    exchange.downstream!.inform(exchange);
+  }
+
+  response(exchange: MeshExchange): void {
+    const { response, request } = exchange;
+    const downstream = exchange.downstream!;
+    exchange.stage = Stage.Responding;
+    exchange.answeredAt = exchange.movedAt = this.#mesh.deadlines.now;
+    exchange.status = response.status;
+    exchange.replay = null;
+    downstream.respond(exchange, exchange.backend?.responseEdits ?? null, null);
+    if (response.status !== 101 && !(request.method === Method.Connect && response.status < 300)) return;
+    exchange.tunnelled = true;
+    exchange.bodySent = false;
+    downstream.tunnel();
+  }
+
+  responseBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
+    exchange.movedAt = this.#mesh.deadlines.now;
+    const downstream = exchange.downstream!;
+    downstream.data(bytes, start, end);
+    if (downstream.blocked) exchange.upstream?.pauseBody();
+  }
+
+  responseEnd(exchange: MeshExchange, trailers: Trailers | null): void {
+    if (exchange.tunnelled) exchange.upstreamEnded = true;
+    else {
+      this.#finish(exchange, outcomeOf(exchange.status));
+      exchange.stage = Stage.Over;
+    }
+    exchange.downstream!.finish(trailers);
+  }
+
+  drained(exchange: MeshExchange): void {
+    exchange.movedAt = this.#mesh.deadlines.now;
+    exchange.downstream!.readBody();
+  }
+
+  failed(exchange: MeshExchange, failure: UpstreamFailure, problem: string): void {
+    const whole = exchange.tunnelled && exchange.upstreamEnded && exchange.bodySent;
+    if (whole) return;
+    const { authority } = exchange.endpoint!;
+    const latency = this.#finish(exchange, Outcome.Reset);
+    if (failure === UpstreamFailure.Closed) {
+      this.#retryOr(exchange, true, new UpstreamReset(`Cannot get a response from ${authority}: ${problem}`));
+    } else if (failure === UpstreamFailure.Truncated) {
+      this.rescue(
+        new UpstreamReset(
+          `Cannot get the whole response from ${authority}: ${problem} after ${Math.round(latency)} ms`,
+        ),
+        exchange,
+      );
+    } else this.rescue(new MalformedResponse(`Cannot read the response of ${authority}: ${problem}`), exchange);
+  }
+
+  // ---- the timer, and what all of them end in ----
+
+  expired(exchange: MeshExchange): void {
+    const { deadlines, waits, stage } = this.#mesh;
+    const { now } = deadlines;
+    const failure = expiredWait(exchange, waits, now);
+    if (failure === null) {
+      armTimer(exchange, deadlines, waits, now);
+      return;
+    }
+    this.abandon(exchange, Outcome.Timeout);
+    this.rescue(failure, exchange);
+    stage.flush();
+  }
+
+  /** Gives up what goes on upstream; nothing comes back from there any more. */
+  abandon(exchange: MeshExchange, outcome: Outcome): void {
+    const { endpoint, upstream, stage } = exchange;
+    if (endpoint === null) return;
+    if (stage === Stage.Connecting) this.#mesh.upstream.cancel(endpoint, exchange);
+    upstream?.abort();
+    this.#finish(exchange, outcome);
+  }
+
+  /** Ends the attempt at the balancer, once; the latency in ms. */
+  #finish(exchange: MeshExchange, outcome: Outcome): number {
+    const { endpoint } = exchange;
+    const { now } = this.#mesh.deadlines;
+    const latency = (exchange.answeredAt === 0 ? now : exchange.answeredAt) - exchange.attemptAt;
+    if (endpoint !== null && exchange.attemptOpen) {
+      exchange.attemptOpen = false;
+      finish(endpoint, latency, now, outcome);
+    }
+    return latency;
+  }
+
+  rescue(error: unknown, exchange: MeshExchange): void {
+    rescue(error, exchange, this.#mesh.log, this.#mesh.bugId);
+  }
+}
+
+/** Index of "DC" in RESPONSE_FLAGS. */
+const DOWNSTREAM_GONE = 2;
+
+/** The downstream events of one listener: the exchange learns its way, the rest is the same for all. */
+class Downstream implements RequestHandler {
+  readonly #serving: Serving;
+  readonly #way: Way;
+
+  constructor(serving: Serving, way: Way) {
+    this.#serving = serving;
+    this.#way = way;
+  }
+
+  begin(stream: ServerStream): MeshExchange {
+    return this.#serving.begin(stream, this.#way);
+  }
+  request(exchange: MeshExchange): void {
+    this.#serving.request(exchange);
+  }
+  requestBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
+    forwardBody(exchange, bytes, start, end);
+  }
+  requestEnd(exchange: MeshExchange, trailers: Trailers | null): void {
+    this.#serving.requestEnd(exchange, trailers);
+  }
+  malformed(exchange: MeshExchange, status: number, problem: string): void {
+    this.#serving.malformed(exchange, status, problem);
+  }
+  gone(exchange: MeshExchange, problem: string): void {
+    this.#serving.gone(exchange, problem);
+  }
+  drained(exchange: MeshExchange): void {
+    exchange.upstream?.readBody();
+  }
+  ended(exchange: MeshExchange): void {
+    this.#serving.ended(exchange);
+  }
+}

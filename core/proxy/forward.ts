@@ -1,0 +1,54 @@
+import { latin1, NO_BYTES } from "../base/mod.ts";
+import { type ClientConnection, Method } from "../http/mod.ts";
+import { type MeshExchange, Stage } from "./exchange.ts";
+import type { Mesh } from "./mesh.ts";
+import { keepPiece, prepareReplay } from "./retry.ts";
+
+const ESTABLISHED = latin1("Connection Established");
+
+/** Sends the request, or what is to be repeated of it, and lets its body flow. */
+export function forward(exchange: MeshExchange, connection: ClientConnection, mesh: Mesh): void {
+  exchange.stage = Stage.Forwarding;
+  if (exchange.request.method === Method.Connect) {
+    passage(exchange, connection);
+    return;
+  }
+  if (exchange.attempts === 1) prepareReplay(exchange);
+  const authority = exchange.request.authorityEnd > 0 ? NO_BYTES : latin1(exchange.cluster!.service.host);
+  const added = mesh.added.of(exchange, mesh.self.principal);
+  connection.send(exchange, authority, exchange.backend?.requestEdits ?? null, exchange.changes, added);
+  if (exchange.attempts > 1) repeatBody(exchange, connection);
+  if (!exchange.bodySent) exchange.downstream!.readBody();
+}
+
+function repeatBody(exchange: MeshExchange, connection: ClientConnection): void {
+  for (const piece of exchange.replay ?? []) connection.data(piece, 0, piece.length);
+  if (exchange.bodySent && exchange.request.contentLength !== 0) connection.finish(null);
+}
+
+/** CONNECT to a destination outside the mesh: the connection itself is what was asked for (RFC 9110, section 9.3.6). */
+function passage(exchange: MeshExchange, connection: ClientConnection): void {
+  const { response, downstream } = exchange;
+  connection.adopt(exchange);
+  response.reset();
+  response.status = 200;
+  response.bytes = ESTABLISHED;
+  response.reasonEnd = ESTABLISHED.length;
+  exchange.status = 200;
+  exchange.stage = Stage.Responding;
+  exchange.tunnelled = true;
+  // A tunnel has no request body: its request is over when the client says no more.
+  exchange.bodySent = false;
+  downstream!.respond(exchange, null, null);
+  downstream!.tunnel();
+}
+
+/** A piece of the request body, on its way up. */
+export function forwardBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
+  exchange.requestBytes += end - start;
+  keepPiece(exchange, bytes, start, end);
+  const { upstream } = exchange;
+  if (upstream === null) return;
+  upstream.data(bytes, start, end);
+  if (upstream.blocked) exchange.downstream!.pauseBody();
+}

@@ -1,0 +1,36 @@
+import type { Clock, Deadlines, Log } from "../base/mod.ts";
+import type { Stage } from "../http/mod.ts";
+import type { Snapshot } from "../snapshot/mod.ts";
+import type { MeshMetrics } from "../telemetry/mod.ts";
+import type { Upstream } from "../upstream/mod.ts";
+import type { AddedLines } from "./added.ts";
+import type { Egress } from "./egress.ts";
+import type { MeshExchange } from "./exchange.ts";
+import type { Recorder, Self } from "./record.ts";
+import type { Waits } from "./timing.ts";
+
+/** What one worker serves with. The snapshot is replaced as a whole; an exchange keeps the one it began with. */
+export interface Mesh {
+  readonly snapshot: Snapshot;
+  readonly upstream: Upstream;
+  readonly egress: Egress;
+  readonly recorder: Recorder;
+  readonly deadlines: Deadlines;
+  /** What the event at hand writes; flushed at the end of each. */
+  readonly stage: Stage;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly waits: Waits;
+  readonly random: () => number;
+  /** An id under which a bug is logged. */
+  readonly bugId: () => string;
+  readonly added: AddedLines;
+  readonly self: Self;
+  readonly metrics: MeshMetrics;
+  /** Discovery has answered that no service has this host. */
+  isKnownAbsent(host: string): boolean;
+  /** Parks the exchange until discovery has answered for a host; it comes back by `serve`. False, for a way to return. */
+  want(exchange: MeshExchange, host: string): boolean;
+  /** Chooses a destination outside the mesh; false where the exchange is parked for the addresses of a name. */
+  leave(exchange: MeshExchange, host: string, port: number): boolean;
+}

@@ -1,0 +1,96 @@
+import { type Log, latin1, MeshError, messageOf } from "../base/mod.ts";
+import { RESPONSE_FLAGS, type ResponseFlag } from "../telemetry/mod.ts";
+import { type MeshExchange, Stage } from "./exchange.ts";
+import {
+  ConnectFailed,
+  EgressRefused,
+  MalformedRequest,
+  MalformedResponse,
+  MethodRefused,
+  NoBackend,
+  NoHealthyEndpoint,
+  NoRoute,
+  Overflow,
+  RequestTimeout,
+  StreamIdle,
+  UnknownHost,
+  UntrustedPeer,
+  UpstreamReset,
+} from "./failure.ts";
+
+interface Outcome {
+  readonly status: number;
+  readonly flag: ResponseFlag;
+}
+
+/**
+ * The only map from failure to status. A dial that failed is 503, as Envoy has
+ * it: the request was not acted upon, and clients retry on 503; 502 means that
+ * an upstream broke off in the middle.
+ */
+const TABLE: ReadonlyMap<unknown, Outcome> = new Map<unknown, Outcome>([
+  [NoRoute, { status: 404, flag: "NR" }],
+  [NoBackend, { status: 500, flag: "NC" }],
+  [MethodRefused, { status: 405, flag: "DPE" }],
+  [EgressRefused, { status: 502, flag: "NR" }],
+  [UnknownHost, { status: 502, flag: "NR" }],
+  [NoHealthyEndpoint, { status: 503, flag: "UH" }],
+  [ConnectFailed, { status: 503, flag: "UF" }],
+  [UntrustedPeer, { status: 503, flag: "DN" }],
+  [Overflow, { status: 503, flag: "UO" }],
+  [UpstreamReset, { status: 502, flag: "UC" }],
+  [MalformedResponse, { status: 502, flag: "UPE" }],
+  [RequestTimeout, { status: 504, flag: "UT" }],
+  [StreamIdle, { status: 408, flag: "SI" }],
+]);
+
+/** What an unknown error is: a bug of ours. */
+const BUG: Outcome = { status: 500, flag: "-" };
+
+function outcomeOf(error: unknown): Outcome {
+  if (error instanceof MalformedRequest) {
+    return { status: error.status, flag: error.status === 408 ? "DT" : "DPE" };
+  }
+  return (error instanceof MeshError ? TABLE.get(error.constructor) : undefined) ?? BUG;
+}
+
+const PLAIN = "Content-Type: text/plain; charset=utf-8\r\n";
+
+/**
+ * Turns a failure into a response, or, where the response has begun, into one
+ * that looks truncated. The caller of an outbound listener is our own app and
+ * is told the reason; a peer learns the status only. A bug is logged with an
+ * id, and the id is all that anybody is told.
+ */
+export function rescue(error: unknown, exchange: MeshExchange, log: Log, bugId: () => string): void {
+  const { downstream } = exchange;
+  if (exchange.stage === Stage.Over || downstream === null) return;
+  const outcome = outcomeOf(error);
+  let reason = messageOf(error);
+  if (outcome === BUG) {
+    reason = `bug ${bugId()}`;
+    log.error("a request met a bug", { id: reason, stack: error instanceof Error ? error.stack : messageOf(error) });
+  }
+  exchange.flag = RESPONSE_FLAGS.indexOf(outcome.flag);
+  exchange.detail = reason;
+  exchange.stage = Stage.Over;
+  if (downstream.responseStarted) {
+    downstream.abort();
+    return;
+  }
+  exchange.status = outcome.status;
+  const told = downstream.connection.direction === "outbound" || outcome === BUG;
+  const fields = told ? `${PLAIN}x-mesh-flag: ${outcome.flag}\r\n` : PLAIN;
+  const body = told ? `${reason}\n` : `${outcome.status}\n`;
+  downstream.answer(exchange, outcome.status, latin1(fields), Buffer.from(body));
+}
+
+/** Answers an exchange that a policy did not let through. What a fault was about is for the log, not for the peer. */
+export function refuse(exchange: MeshExchange): void {
+  const refusal = exchange.refusal!;
+  exchange.flag = RESPONSE_FLAGS.indexOf(refusal.flag);
+  exchange.detail = refusal.reason;
+  exchange.status = refusal.status;
+  exchange.stage = Stage.Over;
+  exchange.downstream!.answer(exchange, refusal.status, refusal.fields, refusal.body);
+}

@@ -1,0 +1,87 @@
+import { begin, type Cluster, type Endpoint, pick } from "../cluster/mod.ts";
+import { filterRequest, type Permitted } from "../policy/mod.ts";
+import type { MeshExchange } from "./exchange.ts";
+import { Stage } from "./exchange.ts";
+import { NoBackend, NoHealthyEndpoint, Overflow } from "./failure.ts";
+import { forward } from "./forward.ts";
+import type { Mesh } from "./mesh.ts";
+import { refuse, rescue } from "./rescue.ts";
+
+/**
+ * Serves one exchange. This is the whole life of a request, in order; each
+ * stage is one call, and the comment beside it names what the stage may throw.
+ *
+ * accept → identify → decode came before (core/listener, core/http); here is
+ * route → filterRequest → [ balance → connect → forward ] × attempts. What the
+ * upstream answers comes back by callbacks (responding.ts): filterResponse,
+ * then `record`, once, behind the last byte. A stage that must wait returns
+ * null and parks the exchange: it is resumed by `serve`, or by `forward` when
+ * its connection is there. Nothing here makes a promise.
+ */
+export function serve(exchange: MeshExchange, mesh: Mesh): void {
+  try {
+    if (!route(exchange, mesh)) return; //                      NoRoute, MethodRefused, EgressRefused; false: parked
+    const permitted = filterRequest(exchange); //                PolicyFault
+    if (permitted === null)
+      refuse(exchange); //                 denied or limited: the policy's own answer
+    else attempt(permitted, mesh);
+  } catch (error) {
+    rescue(error, exchange, mesh.log, mesh.bugId);
+  }
+}
+
+/** One attempt at an exchange that every policy let through. */
+export function attempt(exchange: MeshExchange & Permitted, mesh: Mesh): void {
+  const endpoint = balance(exchange, mesh); //                    NoBackend, NoHealthyEndpoint
+  const connection = mesh.upstream.connect(exchange, endpoint, exchange);
+  if (connection === "overflow")
+    throw new Overflow(`Cannot connect to ${endpoint.authority}: too many requests wait for it`);
+  if (connection !== null) forward(exchange, connection, mesh); // else `connected` or `connectFailed` goes on
+}
+
+/** One snapshot is read here, and holds for the exchange's whole life. */
+function route(exchange: MeshExchange, mesh: Mesh): boolean {
+  exchange.snapshot = mesh.snapshot;
+  exchange.stage = Stage.Routing;
+  return exchange.way!.route(exchange, mesh);
+}
+
+/** Chooses the backend once, and an endpoint for each attempt. */
+function balance(exchange: MeshExchange, mesh: Mesh): Endpoint {
+  const now = mesh.deadlines.now;
+  const cluster = exchange.cluster ?? chooseCluster(exchange, mesh);
+  if (exchange.attempts === 0) cluster.state.budget.deposit(now);
+  const endpoint = pick(cluster, mesh.random, now, exchange.previous);
+  if (endpoint === null) {
+    throw new NoHealthyEndpoint(
+      `Cannot pick an endpoint of "${cluster.name}": it has ${cluster.endpoints.length}, none with a weight`,
+    );
+  }
+  begin(endpoint);
+  exchange.cluster = cluster;
+  exchange.endpoint = endpoint;
+  exchange.attemptOpen = true;
+  exchange.attempts++;
+  exchange.attemptAt = now;
+  exchange.stage = Stage.Connecting;
+  return endpoint;
+}
+
+/** By weight, or as a routing policy says: a backend of the rule, or a cluster that the policy's own config names. */
+function chooseCluster(exchange: MeshExchange, mesh: Mesh): Cluster {
+  const { rule } = exchange.entry!;
+  const named = exchange.destination;
+  exchange.backend = named === "" ? rule.pickBackend(mesh.random) : rule.backendNamed(named);
+  const cluster = exchange.backend === null ? destinationOf(exchange) : exchange.backend.cluster;
+  if (cluster !== null) return cluster;
+  const what =
+    named === "" ? "it has none that exists" : `policy "${exchange.policy}" chose "${named}", which is none of them`;
+  throw new NoBackend(`Cannot choose a backend of rule "${rule.id}": ${what}`);
+}
+
+function destinationOf(exchange: MeshExchange): Cluster | null {
+  if (exchange.destination === "") return null;
+  const plugin = exchange.policies.find(({ model }) => model.id === exchange.policy);
+  const name = plugin?.model.destinations[exchange.destination];
+  return name === undefined ? null : exchange.snapshot!.clusterNamed(name);
+}

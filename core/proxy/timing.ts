@@ -1,0 +1,77 @@
+import type { Deadlines } from "../base/mod.ts";
+import { type MeshExchange, Stage } from "./exchange.ts";
+import { RequestTimeout, StreamIdle } from "./failure.ts";
+
+/** The waits of an exchange that no rule names; milliseconds. */
+export interface Waits {
+  /** From the request's last stage to the response's head, where no rule gives a request timeout. */
+  readonly responseHeadMs: number;
+  /** Between two bytes of a body, either way. */
+  readonly idleMs: number;
+  /** Between two bytes of a tunnel (WebSocket, CONNECT). */
+  readonly tunnelIdleMs: number;
+}
+
+export const DEFAULT_WAITS: Waits = { responseHeadMs: 60_000, idleMs: 300_000, tunnelIdleMs: 3_600_000 };
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** Sets the one timer of an exchange to its next deadline. Called when the exchange enters a stage, not per byte. */
+export function armTimer(exchange: MeshExchange, deadlines: Deadlines, waits: Waits, now: number): void {
+  deadlines.set(exchange.timer, Math.max(0, nextDeadline(exchange, waits) - now));
+}
+
+function nextDeadline(exchange: MeshExchange, waits: Waits): number {
+  return Math.min(requestDeadline(exchange), attemptDeadline(exchange), quietDeadline(exchange, waits));
+}
+
+/** The rule's request timeout holds from head to last byte; a tunnel has outlived it. */
+function requestDeadline(exchange: MeshExchange): number {
+  const ms = exchange.entry?.rule.requestTimeoutMs ?? 0;
+  return ms === 0 || exchange.tunnelled ? NEVER : exchange.startedMono + ms;
+}
+
+function attemptDeadline(exchange: MeshExchange): number {
+  const ms = exchange.entry?.rule.backendTimeoutMs ?? 0;
+  return ms === 0 || exchange.tunnelled || exchange.attempts === 0 ? NEVER : exchange.attemptAt + ms;
+}
+
+function quietDeadline(exchange: MeshExchange, waits: Waits): number {
+  if (exchange.tunnelled) return exchange.movedAt + waits.tunnelIdleMs;
+  return exchange.movedAt + (awaitsHead(exchange) ? waits.responseHeadMs : waits.idleMs);
+}
+
+/** On the inbound side the caller's timeouts count: two clocks on one wait would only race. */
+function awaitsHead(exchange: MeshExchange): boolean {
+  return exchange.stage < Stage.Responding && exchange.bodySent && exchange.way?.direction === "outbound";
+}
+
+/** What ran out at `now`: a failure to rescue, or null where bytes moved meanwhile and the timer is to be set again. */
+export function expiredWait(exchange: MeshExchange, waits: Waits, now: number): RequestTimeout | StreamIdle | null {
+  const { entry, stage } = exchange;
+  if (now >= requestDeadline(exchange)) {
+    return new RequestTimeout(
+      `Cannot finish the request within ${entry?.rule.requestTimeoutMs} ms: ${STAGE_WORDS[stage]}`,
+    );
+  }
+  if (now >= attemptDeadline(exchange)) {
+    return new RequestTimeout(
+      `Cannot finish an attempt within ${entry?.rule.backendTimeoutMs} ms: ${STAGE_WORDS[stage]}`,
+    );
+  }
+  if (now < quietDeadline(exchange, waits)) return null;
+  if (awaitsHead(exchange)) {
+    return new RequestTimeout(`Cannot get a response within ${waits.responseHeadMs} ms: ${STAGE_WORDS[stage]}`);
+  }
+  const idle = exchange.tunnelled ? waits.tunnelIdleMs : waits.idleMs;
+  return new StreamIdle(`Cannot go on: no byte has moved for ${idle} ms`);
+}
+
+const STAGE_WORDS = [
+  "it has not begun",
+  "its route is not known yet",
+  "no connection came about",
+  "no response has begun",
+  "the response is not whole",
+  "it is over",
+] as const;

@@ -1,0 +1,133 @@
+import type { Socket } from "bun";
+import { Deadline, type Deadlines, messageOf } from "../base/mod.ts";
+import type { Endpoint } from "../cluster/mod.ts";
+import { type ClientSettings, socketHandlers, type Wire, type WireOwner } from "../http/mod.ts";
+
+export const DialFailure = { Refused: 0, Timeout: 1, Untrusted: 2, Overflow: 3 } as const;
+export type DialFailure = (typeof DialFailure)[keyof typeof DialFailure];
+
+/** What a TLS dial needs of the identity; read anew for each connection. */
+export interface ClientTls {
+  /** Options for `Bun.connect`; null while there is no certificate. */
+  options(endpoint: Endpoint): object | null;
+  /** Why the peer is not who the endpoint should be; null when it is. */
+  verify(error: Error | null, socket: Socket<unknown>, endpoint: Endpoint): string | null;
+}
+
+export interface DialSettings {
+  readonly client: ClientSettings;
+  readonly deadlines: Deadlines;
+  /** TCP and TLS handshakes together. */
+  readonly connectTimeoutMs: number;
+  /** Null for an endpoint that is reached in plaintext. */
+  readonly tls: (endpoint: Endpoint) => ClientTls | null;
+  readonly bug: (error: unknown) => void;
+}
+
+export interface DialOutcome {
+  opened(wire: Wire): WireOwner;
+  failed(failure: DialFailure, problem: string): void;
+}
+
+interface SocketState {
+  owner: WireOwner | null;
+}
+
+/**
+ * Opens a connection to an endpoint. Exactly one of the outcomes is called,
+ * never before this returns.
+ *
+ * Bun.connect knows no timeout: a socket that opens after its deadline is ended.
+ */
+export function dial(endpoint: Endpoint, settings: DialSettings, outcome: DialOutcome): Dial {
+  const tls = settings.tls(endpoint);
+  const attempt = new Dial(settings, outcome);
+  if (tls === null) attempt.connect(endpoint, null, null);
+  else {
+    const options = tls.options(endpoint);
+    if (options === null) attempt.fail(DialFailure.Untrusted, "this proxy has no certificate yet");
+    else attempt.connect(endpoint, options, (error, socket) => tls.verify(error, socket, endpoint));
+  }
+  return attempt;
+}
+
+type Verify = (error: Error | null, socket: Socket<unknown>) => string | null;
+
+export class Dial extends Deadline {
+  readonly #settings: DialSettings;
+  readonly #outcome: DialOutcome;
+  #socket: Socket<SocketState> | null = null;
+  #over = false;
+
+  constructor(settings: DialSettings, outcome: DialOutcome) {
+    super();
+    this.#settings = settings;
+    this.#outcome = outcome;
+  }
+
+  connect(endpoint: Endpoint, tls: object | null, verify: Verify | null): void {
+    this.#settings.deadlines.set(this, this.#settings.connectTimeoutMs);
+    const { stage } = this.#settings.client;
+    const owned = socketHandlers(() => stage, this.#settings.bug);
+    const state: SocketState = { owner: null };
+    Bun.connect({
+      hostname: endpoint.address,
+      port: endpoint.port,
+      allowHalfOpen: true,
+      data: state,
+      ...(tls === null ? {} : { tls }),
+      socket: {
+        ...owned,
+        open: (socket: Socket<SocketState>) => this.#connected(socket, verify === null),
+        ...(verify === null
+          ? {}
+          : { handshake: (s: Socket<SocketState>, _ok: boolean, e: Error | null) => this.#shaken(s, e, verify) }),
+        close: (socket: Socket<SocketState>) => {
+          if (socket.data.owner === null) this.fail(DialFailure.Refused, "connection closed before it was ready");
+          else owned.close(socket);
+        },
+        connectError: (_socket: unknown, error: Error) => this.fail(DialFailure.Refused, connectProblem(error)),
+      },
+    } as never).catch((error: unknown) => this.fail(DialFailure.Refused, connectProblem(error)));
+  }
+
+  #connected(socket: Socket<SocketState>, plain: boolean): void {
+    this.#socket = socket;
+    if (this.#over) socket.terminate();
+    else if (plain) this.#open(socket);
+  }
+
+  #shaken(socket: Socket<SocketState>, error: Error | null, verify: Verify): void {
+    if (this.#over) return;
+    const problem = verify(error, socket as never);
+    if (problem === null) this.#open(socket);
+    else this.fail(DialFailure.Untrusted, problem);
+  }
+
+  #open(socket: Socket<SocketState>): void {
+    this.#over = true;
+    this.#settings.deadlines.clear(this);
+    socket.data.owner = this.#outcome.opened(socket as never);
+    this.#settings.client.stage.flush();
+  }
+
+  override expire(): void {
+    this.fail(DialFailure.Timeout, `no connection within ${this.#settings.connectTimeoutMs} ms`);
+  }
+
+  fail(failure: DialFailure, problem: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#settings.deadlines.clear(this);
+    this.#socket?.terminate();
+    queueMicrotask(() => {
+      this.#outcome.failed(failure, problem);
+      this.#settings.client.stage.flush();
+    });
+  }
+}
+
+function connectProblem(error: unknown): string {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "string" ? code : messageOf(error);
+}

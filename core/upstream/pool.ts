@@ -1,0 +1,120 @@
+import type { Endpoint } from "../cluster/mod.ts";
+import { ClientConnection, type ConnectionKeeper } from "../http/mod.ts";
+import { type Dial, type DialFailure, type DialSettings, dial } from "./dial.ts";
+
+/** Who waits for a connection. */
+export interface Waiter {
+  connected(connection: ClientConnection): void;
+  connectFailed(failure: DialFailure, problem: string): void;
+}
+
+export interface PoolSettings extends DialSettings {
+  /** An unused connection is closed after this long: keep it below what servers grant. */
+  readonly idleTimeoutMs: number;
+  /** Connections to one endpoint, per worker. */
+  readonly maxConnections: number;
+  /** Requests that wait for one of them, per worker. */
+  readonly maxWaiting: number;
+}
+
+/**
+ * The HTTP/1 connections to one endpoint with one identity. The one used last
+ * is used next, so that the rest grow old and are closed.
+ */
+export class Pool implements ConnectionKeeper {
+  readonly endpoint: Endpoint;
+  readonly #settings: PoolSettings;
+  readonly #idle: ClientConnection[] = [];
+  readonly #waiting: Waiter[] = [];
+  readonly #dials = new Set<Dial>();
+  /** Open ones, idle or not. */
+  #open = 0;
+  #closing = false;
+
+  constructor(endpoint: Endpoint, settings: PoolSettings) {
+    this.endpoint = endpoint;
+    this.#settings = settings;
+  }
+
+  get open(): number {
+    return this.#open;
+  }
+
+  /** True when nothing is left of a pool that was closed. */
+  get empty(): boolean {
+    return this.#open === 0 && this.#dials.size === 0;
+  }
+
+  /** A connection that is at hand, or null: then the waiter is told later. */
+  take(waiter: Waiter): ClientConnection | null | "overflow" {
+    for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
+      if (!connection.dropped) return connection;
+    }
+    if (this.#waiting.length >= this.#settings.maxWaiting) return "overflow";
+    this.#waiting.push(waiter);
+    if (this.#open + this.#dials.size < this.#settings.maxConnections && this.#dials.size < this.#waiting.length)
+      this.#dial();
+    return null;
+  }
+
+  /** The waiter wants none any more; a dial under way serves the next. */
+  cancel(waiter: Waiter): void {
+    const i = this.#waiting.indexOf(waiter);
+    if (i >= 0) this.#waiting.splice(i, 1);
+  }
+
+  #dial(): void {
+    const attempt = dial(this.endpoint, this.#settings, {
+      opened: (wire) => {
+        this.#dials.delete(attempt);
+        const connection = new ClientConnection(wire, this.#settings.client, this);
+        this.#open++;
+        this.#offer(connection);
+        return connection;
+      },
+      failed: (failure, problem) => {
+        this.#dials.delete(attempt);
+        this.#waiting.shift()?.connectFailed(failure, problem);
+      },
+    });
+    this.#dials.add(attempt);
+  }
+
+  #offer(connection: ClientConnection): void {
+    const waiter = this.#waiting.shift();
+    if (waiter !== undefined) {
+      waiter.connected(connection);
+      return;
+    }
+    if (this.#closing) {
+      connection.close();
+      return;
+    }
+    connection.idleSince = this.#settings.deadlines.now;
+    this.#idle.push(connection);
+  }
+
+  release(connection: ClientConnection): void {
+    this.#offer(connection);
+  }
+
+  lost(connection: ClientConnection): void {
+    this.#open--;
+    const i = this.#idle.indexOf(connection);
+    if (i >= 0) this.#idle.splice(i, 1);
+    if (this.#waiting.length > this.#dials.size && this.#open + this.#dials.size < this.#settings.maxConnections)
+      this.#dial();
+  }
+
+  /** Closes what has been idle too long; the oldest lie in front. */
+  sweep(now: number): void {
+    const before = now - this.#settings.idleTimeoutMs;
+    while (this.#idle.length > 0 && this.#idle[0]!.idleSince <= before) this.#idle.shift()!.close();
+  }
+
+  /** The endpoint is gone: idle connections close now, busy ones behind their exchange. */
+  close(): void {
+    this.#closing = true;
+    for (const connection of this.#idle.splice(0)) connection.close();
+  }
+}
