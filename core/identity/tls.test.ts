@@ -108,6 +108,18 @@ for (const [who, stranger] of strangers) {
   });
 }
 
+test("TLS itself refuses clients whose chain is bad: a handler that lets everybody in gets no byte", async () => {
+  for (const own of [await svid(foreign, WEB), await svid(past, WEB), null]) {
+    await using server = serve(serverTls(cart, PROTOCOLS), true);
+
+    const tls = own === null ? anonymousTls(null, PROTOCOLS, SERVER_NAME) : clientTls(own, PROTOCOLS, SERVER_NAME);
+    await pushBytes(server.port, tls);
+    await eventually(() => server.closed === 1);
+
+    expect(server.received).toBe("");
+  }
+});
+
 test("plaintext to a server of the mesh is not delivered", async () => {
   await using server = serve(serverTls(cart, PROTOCOLS));
 
