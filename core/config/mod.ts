@@ -7,6 +7,7 @@ export { ADDRESS, type Address, formatAddress, IP_ADDRESS, isIpAddress, parseAdd
 export { DURATION, formatDuration, parseDuration } from "./duration.ts";
 export { isLabelKey, isLabelValue, LABEL_KEY, LABEL_VALUE, type Labels, selects } from "./label.ts";
 export { DNS_LABEL, DNS_SUBDOMAIN, isDnsLabel, isDnsSubdomain } from "./name.ts";
+export { nearest } from "./nearest.ts";
 export { isPort, PORT, parsePort } from "./port.ts";
 export {
   compareText,

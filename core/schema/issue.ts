@@ -1,6 +1,5 @@
 import type { z } from "zod";
-import { foundText, type Path, type Problem, pathText } from "../config/mod.ts";
-import { nearest } from "./nearest.ts";
+import { foundText, nearest, type Path, type Problem, pathText } from "../config/mod.ts";
 import { keyOffsetOf, offsetOf, type YamlRoot } from "./source.ts";
 
 type Issue = z.core.$ZodIssue;

@@ -1,11 +1,10 @@
 import { LineCounter, parseAllDocuments, type YAMLError, type Document as YamlDocument } from "yaml";
 import { messageOf } from "../base/mod.ts";
-import { foundText, inOrder, type Path, type Problem, pathText, problemOf } from "../config/mod.ts";
+import { foundText, inOrder, nearest, type Path, type Problem, pathText, problemOf } from "../config/mod.ts";
 import type { Document } from "./document.ts";
 import { findingsOf } from "./issue.ts";
 import { groupOf, isKindName, KINDS, type KindName, OWN_GROUPS, PLANNED_KINDS } from "./kinds.ts";
 import { DEFAULT_NAMESPACE } from "./metadata.ts";
-import { nearest } from "./nearest.ts";
 import { keyPathAt, offsetOf, placeAt, Source, YAML_OPTIONS } from "./source.ts";
 
 /** A file's text with the name that problems call it by. JSON is YAML too. */
