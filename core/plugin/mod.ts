@@ -3,7 +3,7 @@
  * own door, `engine/mod.ts`, and is loaded when the first plugin appears.
  * @module
  */
-export { HeaderChange, NO_CHANGES, problemOfChange } from "./header-change.ts";
+export { type HeaderChange, HeaderChanges, NO_CHANGES, problemOfChange } from "./header-change.ts";
 export { DEFAULT_PLUGIN_LIMITS, type PluginLimits, type PluginModel } from "./model.ts";
 export type { Plugin, PluginObserver, RequestFacts } from "./plugin.ts";
 export { SharedCounters } from "./shared-counters.ts";

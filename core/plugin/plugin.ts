@@ -1,4 +1,5 @@
 import type { RequestHead } from "../http/mod.ts";
+import type { HeaderChanges } from "./header-change.ts";
 import type { PluginModel } from "./model.ts";
 import type { FaultReason, Verdict } from "./verdict.ts";
 
@@ -12,6 +13,8 @@ export interface RequestFacts {
   readonly service: string;
   /** Id of the rule that matched; "" where no rule applies. */
   readonly route: string;
+  /** What policies before this one have changed: this one sees it as received. Null for nothing. */
+  readonly changes: HeaderChanges | null;
 }
 
 /** One generation of a loaded plugin in this worker. Works for as long as somebody holds it. */

@@ -1,5 +1,5 @@
 import { NO_BYTES } from "../base/mod.ts";
-import { type HeaderChange, NO_CHANGES } from "./header-change.ts";
+import { type HeaderChanges, NO_CHANGES } from "./header-change.ts";
 
 /** What a policy answered; `Fault` is what the engine answers for one that did not. */
 export const VerdictKind = { Continue: 0, Respond: 1, Route: 2, Fault: 3 } as const;
@@ -26,14 +26,14 @@ export class Verdict {
   readonly kind: VerdictKind;
   /** Respond: 200 to 599. */
   readonly status: number;
-  /** Respond: headers of the response. */
-  readonly headers: readonly HeaderChange[];
+  /** Respond: headers of the response, without its framing. */
+  readonly headers: HeaderChanges;
   /** Respond: the whole body. */
   readonly body: Buffer;
   /** Route: the destination as the policy names it. */
   readonly destination: string;
-  /** Continue and Route: changes to the request. */
-  readonly setHeaders: readonly HeaderChange[];
+  /** Continue and Route: changes to the request; null for none. */
+  readonly changes: HeaderChanges | null;
   /** Respond: when to come back; 0 where the policy does not say. */
   readonly retryAfterMs: number;
   /** Fault: why. */
@@ -47,7 +47,7 @@ export class Verdict {
     this.headers = parts.headers ?? NO_CHANGES;
     this.body = parts.body ?? NO_BYTES;
     this.destination = parts.destination ?? "";
-    this.setHeaders = parts.setHeaders ?? NO_CHANGES;
+    this.changes = parts.changes ?? null;
     this.retryAfterMs = parts.retryAfterMs ?? 0;
     this.reason = parts.reason ?? "trap";
     this.detail = parts.detail ?? "";

@@ -1,6 +1,8 @@
 /**
- * May this request go on? The filterRequest stage: Routed → Permitted.
+ * May this request go on? The policies of a route, in order.
  * @module
  */
-export { filterRequest, type Permitted, type Routed } from "./permit.ts";
-export { PolicyFault, type Refusal } from "./refusal.ts";
+export { PolicyFault } from "./fault.ts";
+export type { Filterable } from "./filterable.ts";
+export { filterRequest, type Permitted } from "./permit.ts";
+export { flagOf } from "./refusal.ts";

@@ -1,64 +1,55 @@
-import type { RequestHead } from "../http/mod.ts";
-import type { Plugin, RequestFacts, Verdict } from "../plugin/mod.ts";
-import { VerdictKind } from "../plugin/mod.ts";
-import { type HeaderEdits, mergeChanges } from "./changes.ts";
-import { denial, faultDenial, type Refusal } from "./refusal.ts";
+import { type Plugin, type Verdict, VerdictKind } from "../plugin/mod.ts";
+import { PolicyFault } from "./fault.ts";
+import type { Filterable } from "./filterable.ts";
 
 declare const permit: unique symbol;
 
-/** An exchange whose route is known: what the policies judge, and what they leave behind. */
-export interface Routed extends RequestFacts {
-  readonly request: RequestHead;
-  /** In the order in which they run. */
-  readonly policies: readonly Plugin[];
-  /** Header changes for the request on its way up; null without any. */
-  changes: HeaderEdits | null;
-  /** Destination that a routing policy named, as it wrote it; "" without. */
-  destination: string;
-  /** Id of the policy that decided something, the last of several. */
-  policy: string;
-  /** Why the exchange is not permitted; null while it is. */
-  refusal: Refusal | null;
-  /** Policies that faulted and let the exchange pass; "" without. */
-  faulted: string;
-}
-
 /** A routed exchange that every policy of its route has let through. Only `filterRequest()` makes one. */
-export interface Permitted extends Routed {
+export interface Permitted {
   readonly [permit]: true;
 }
 
 /**
- * Asks the policies of a route, in order. The first that answers by itself, or
- * that faults and is closed to faults, ends it: then the result is null and
- * `refusal` says what to answer. Synchronous; allocates nothing where no
- * policy changes anything.
+ * Puts an exchange to the policies of its route, in their order, until one
+ * answers itself. Null where one did: its answer is `exchange.refusal`.
+ * Allocates nothing where no policy changes anything.
+ *
+ * @throws {PolicyFault} when a policy that must not be skipped cannot decide.
  */
-export function filterRequest<E extends Routed>(exchange: E): (E & Permitted) | null {
+export function filterRequest<E extends Filterable>(exchange: E): (E & Permitted) | null {
   const { policies } = exchange;
   for (let i = 0; i < policies.length; i++) {
     const plugin = policies[i]!;
     const verdict = plugin.onRequest(exchange.request, exchange);
-    if (verdict.kind !== VerdictKind.Continue || verdict.setHeaders.length > 0) judge(exchange, plugin, verdict);
-    if (exchange.refusal !== null) return null;
+    if (verdict.kind === VerdictKind.Respond) return refuse(exchange, plugin, verdict);
+    if (verdict.kind === VerdictKind.Fault) pass(exchange, plugin, verdict);
+    else if (verdict.kind === VerdictKind.Route) choose(exchange, plugin, verdict);
+    if (verdict.changes !== null) change(exchange, verdict);
   }
-  return exchange as unknown as E & Permitted;
+  return exchange as E & Permitted;
 }
 
-function judge(exchange: Routed, plugin: Plugin, verdict: Verdict): void {
-  const { id, failureMode } = plugin.model;
-  if (verdict.kind === VerdictKind.Fault) {
-    if (failureMode === "closed") {
-      exchange.policy = id;
-      exchange.refusal = faultDenial(id, verdict);
-    } else exchange.faulted = exchange.faulted === "" ? id : `${exchange.faulted},${id}`;
-    return;
-  }
-  exchange.policy = id;
-  if (verdict.kind === VerdictKind.Respond) {
-    exchange.refusal = denial(id, verdict);
-    return;
-  }
-  if (verdict.kind === VerdictKind.Route) exchange.destination = verdict.destination;
-  if (verdict.setHeaders.length > 0) exchange.changes = mergeChanges(exchange.changes, verdict.setHeaders);
+function refuse(exchange: Filterable, plugin: Plugin, verdict: Verdict): null {
+  exchange.policy = plugin.model.id;
+  exchange.refusal = verdict;
+  return null;
+}
+
+/** A policy that faults denies, unless its failure mode is open: then it is as if it were not there, and on record. */
+function pass(exchange: Filterable, plugin: Plugin, verdict: Verdict): void {
+  exchange.policy = plugin.model.id;
+  exchange.detail = `policy "${plugin.model.id}" faulted: ${verdict.reason}`;
+  if (plugin.model.failureMode === "closed") throw new PolicyFault(plugin.model.id, verdict.reason, verdict.detail);
+}
+
+/** The last policy that names a destination wins. */
+function choose(exchange: Filterable, plugin: Plugin, verdict: Verdict): void {
+  exchange.policy = plugin.model.id;
+  exchange.destination = verdict.destination;
+  exchange.router = plugin;
+}
+
+function change(exchange: Filterable, verdict: Verdict): void {
+  const { changes } = exchange;
+  exchange.changes = changes === null ? verdict.changes : changes.followedBy(verdict.changes!);
 }

@@ -1,4 +1,11 @@
-import { HeaderChange, MAX_CHANGE_BYTES, MAX_CHANGES, NO_CHANGES, problemOfChange } from "../header-change.ts";
+import {
+  type HeaderChange,
+  HeaderChanges,
+  MAX_CHANGE_BYTES,
+  MAX_CHANGES,
+  NO_CHANGES,
+  problemOfChange,
+} from "../header-change.ts";
 import { CONTINUE, fault, Verdict, VerdictKind } from "../verdict.ts";
 
 /** Longest answer that is read, and longest body of a response. */
@@ -72,7 +79,7 @@ export function parseAnswer(text: string): Verdict {
     if (!isObject(answer)) throw new Nonsense("it is not an object");
     switch (answer["action"]) {
       case "continue":
-        return new Verdict(VerdictKind.Continue, { setHeaders: changes(answer, "setHeaders", true) });
+        return new Verdict(VerdictKind.Continue, { changes: changes(answer, "setHeaders", true) });
       case "respond":
         return response(answer);
       case "route":
@@ -91,26 +98,34 @@ function response(answer: Json): Verdict {
   if (body.length > MAX_BODY_BYTES) throw new Nonsense(`"body" has more than ${MAX_BODY_BYTES} bytes`);
   if (body.length > 0 && (status === 204 || status === 304)) throw new Nonsense(`a response ${status} has no body`);
   const retryAfterMs = answer["retryAfterMs"] == null ? 0 : integer(answer, "retryAfterMs", 0, 2 ** 31);
-  return new Verdict(VerdictKind.Respond, { status, body, retryAfterMs, headers: changes(answer, "headers", false) });
+  const headers = withDefaults(changes(answer, "headers", false) ?? NO_CHANGES, body, retryAfterMs);
+  return new Verdict(VerdictKind.Respond, { status, body, retryAfterMs, headers });
 }
 
 function route(answer: Json): Verdict {
   const destination = optionalText(answer, "destination");
   if (destination === "") throw new Nonsense('"destination" is missing');
-  return new Verdict(VerdictKind.Route, { destination, setHeaders: changes(answer, "setHeaders", true) });
+  return new Verdict(VerdictKind.Route, { destination, changes: changes(answer, "setHeaders", true) });
+}
+
+/** Headers that follow from the rest of a response, where the policy does not give them itself. */
+function withDefaults(given: HeaderChanges, body: Buffer, retryAfterMs: number): HeaderChanges {
+  const more: HeaderChange[] = [];
+  if (retryAfterMs > 0) more.push({ name: "retry-after", value: String(Math.ceil(retryAfterMs / 1000)) });
+  if (body.length > 0) more.push({ name: "content-type", value: "text/plain; charset=utf-8" });
+  return more.every(({ name }) => given.has(name)) ? given : new HeaderChanges(more).followedBy(given);
 }
 
 /** The headers under a key; null as a value takes a header away, where that makes sense. */
-function changes(answer: Json, key: string, removals: boolean): readonly HeaderChange[] {
+function changes(answer: Json, key: string, removals: boolean): HeaderChanges | null {
   const object = answer[key];
-  if (object == null) return NO_CHANGES;
+  if (object == null) return null;
   if (!isObject(object)) throw new Nonsense(`"${key}" is not an object`);
   const names = Object.keys(object);
   if (names.length > MAX_CHANGES) throw new Nonsense(`"${key}" has more than ${MAX_CHANGES} headers`);
-  const list = names.map((name) => change(name, object[name], removals));
-  const bytes = list.reduce((sum, one) => sum + one.line.length, 0);
-  if (bytes > MAX_CHANGE_BYTES) throw new Nonsense(`"${key}" has more than ${MAX_CHANGE_BYTES} bytes`);
-  return Object.freeze(list);
+  const list = new HeaderChanges(names.map((name) => change(name, object[name], removals)));
+  if (list.lines.length > MAX_CHANGE_BYTES) throw new Nonsense(`"${key}" has more than ${MAX_CHANGE_BYTES} bytes`);
+  return names.length === 0 ? null : list;
 }
 
 function change(name: string, value: unknown, removals: boolean): HeaderChange {
@@ -118,7 +133,7 @@ function change(name: string, value: unknown, removals: boolean): HeaderChange {
     throw new Nonsense(`the value of header "${name.slice(0, 64)}" is not text`);
   const problem = problemOfChange(name, value);
   if (problem !== null) throw new Nonsense(problem);
-  return new HeaderChange(name.toLowerCase(), value);
+  return { name: name.toLowerCase(), value };
 }
 
 function integer(answer: Json, key: string, min: number, max: number): number {

@@ -1,4 +1,5 @@
 import { METHOD_NAMES, Method, type RequestHead } from "../../http/mod.ts";
+import type { HeaderChanges } from "../header-change.ts";
 import type { RequestFacts } from "../plugin.ts";
 
 /** The fixed pieces of a request in JSON. */
@@ -54,7 +55,9 @@ export class RequestJson {
     for (let i = 0; i < fields; i++)
       bytes += head.nameEnd(i) - head.nameStart(i) + head.valueEnd(i) - head.valueStart(i);
     bytes += facts.address.length + facts.service.length + facts.route.length + (facts.peer?.length ?? 0);
-    return FIXED + fields * 8 + bytes * LONGEST;
+    const { changes } = facts;
+    if (changes === null) return FIXED + fields * 8 + bytes * LONGEST;
+    return FIXED + (fields + changes.list.length) * 8 + (bytes + changes.lines.length) * LONGEST;
   }
 
   /** Writes a request at a place with room for `most()`; returns where it ends. */
@@ -71,7 +74,7 @@ export class RequestJson {
     this.#put(AUTHORITY);
     this.#bytes(head.bytes, head.authorityStart, head.authorityEnd);
     this.#put(HEADERS);
-    this.#headers(head);
+    this.#headers(head, facts.changes);
     this.#put(IDENTITY);
     this.#text(facts.peer ?? "");
     this.#put(ADDRESS);
@@ -84,11 +87,11 @@ export class RequestJson {
     return this.#at;
   }
 
-  #headers(head: RequestHead): void {
+  #headers(head: RequestHead, changes: HeaderChanges | null): void {
     this.#link(head);
     const first = this.#at;
     for (let i = 0; i < head.count; i++) {
-      if (this.#written[i] === 1) continue;
+      if (this.#written[i] === 1 || (changes !== null && changes.drops(head, i))) continue;
       if (this.#at !== first) this.#out[this.#at++] = 0x2c; // ,
       this.#out[this.#at++] = 0x22; // "
       this.#name(head.bytes, head.nameStart(i), head.nameEnd(i));
@@ -97,6 +100,21 @@ export class RequestJson {
       this.#out[this.#at++] = 0x22;
       this.#bytes(head.bytes, head.valueStart(i), head.valueEnd(i));
       if (this.#next[i]! >= 0) this.#repeats(head, i);
+      this.#out[this.#at++] = 0x22;
+    }
+    if (changes !== null) this.#changes(changes, first);
+  }
+
+  #changes(changes: HeaderChanges, first: number): void {
+    for (const { name, value } of changes.list) {
+      if (value === null) continue;
+      if (this.#at !== first) this.#out[this.#at++] = 0x2c;
+      this.#out[this.#at++] = 0x22;
+      this.#text(name);
+      this.#out[this.#at++] = 0x22;
+      this.#out[this.#at++] = 0x3a;
+      this.#out[this.#at++] = 0x22;
+      this.#text(value);
       this.#out[this.#at++] = 0x22;
     }
   }

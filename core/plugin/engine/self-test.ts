@@ -13,4 +13,10 @@ export function selfTestHead(): RequestHead {
   return head;
 }
 
-export const selfTestFacts: RequestFacts = { peer: null, address: "127.0.0.1", service: "", route: "" };
+export const selfTestFacts: RequestFacts = {
+  peer: null,
+  address: "127.0.0.1",
+  service: "",
+  route: "",
+  changes: null,
+};
