@@ -2,7 +2,7 @@ import { parseAuthority } from "./authority.ts";
 import { COLON, CR, HTAB, isDigit, LF, SLASH, SP, spells, TARGET, TOKEN, VALUE } from "./byte-class.ts";
 import { Field, fieldOf } from "./field.ts";
 import { frameRequest, frameResponse } from "./frame.ts";
-import { type Fields, MAX_FIELDS, Method, type RequestHead, type ResponseHead } from "./head.ts";
+import { type Fields, MAX_FIELDS, METHOD_NAMES, Method, type RequestHead, type ResponseHead } from "./head.ts";
 import { INCOMPLETE, refuse, tooLarge, unsupported } from "./refusal.ts";
 
 export { isToken } from "./byte-class.ts";
@@ -62,33 +62,18 @@ function parseRequestLine(head: RequestHead, bytes: Buffer, start: number, end: 
   return p > 0 ? parseVersion(head, bytes, p, end) : p;
 }
 
+const METHODS: readonly Uint8Array[] = METHOD_NAMES.map((name) => new TextEncoder().encode(name));
+
 function methodOf(bytes: Buffer, start: number, end: number): Method {
   const length = end - start;
-  const a = bytes[start];
-  if (length === 3) {
-    if (a === 0x47 && bytes[start + 1] === 0x45 && bytes[start + 2] === 0x54) return Method.Get;
-    if (a === 0x50 && bytes[start + 1] === 0x55 && bytes[start + 2] === 0x54) return Method.Put;
-    return Method.Other;
+  for (let id = 1; id < METHODS.length; id++) {
+    const name = METHODS[id]!;
+    if (name.length !== length) continue;
+    let i = 0;
+    while (i < length && bytes[start + i] === name[i]) i++;
+    if (i === length) return id as Method;
   }
-  if (length < 4 || length > 7) return Method.Other;
-  switch (bytes.latin1Slice(start, end)) {
-    case "HEAD":
-      return Method.Head;
-    case "POST":
-      return Method.Post;
-    case "DELETE":
-      return Method.Delete;
-    case "OPTIONS":
-      return Method.Options;
-    case "PATCH":
-      return Method.Patch;
-    case "TRACE":
-      return Method.Trace;
-    case "CONNECT":
-      return Method.Connect;
-    default:
-      return Method.Other;
-  }
+  return Method.Other;
 }
 
 /** Leaves the offset after the space that ends the target. */

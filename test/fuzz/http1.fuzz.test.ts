@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { NO_BYTES } from "../../core/base/mod.ts";
-import { CHUNKED, parseRequestHead, RequestHead, Sender, Stage, type Wire } from "../../core/http/mod.ts";
+import { NO_BYTES, type Wire } from "../../core/base/mod.ts";
+import { CHUNKED, parseRequestHead, RequestHead, Sender, Stage } from "../../core/http/mod.ts";
 import { DEFAULT_HEAD_LIMITS } from "../../core/http/parse.ts";
 import { writeRequestHead } from "../../core/http/serialize.ts";
 import { cuttings, type Message, type Reading, readMessages, seeded } from "../harness/http1-reader.ts";
