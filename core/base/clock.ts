@@ -28,3 +28,6 @@ export const systemClock: Clock = {
     return { cancel: () => clearInterval(id) };
   },
 };
+
+/** The chance of the machine, evenly spread over [0, 1): for choices, never for secrets. */
+export const systemRandom: () => number = () => Math.random();

@@ -1,3 +1,4 @@
+import type { ConnectionFacts } from "../listener/mod.ts";
 import type { Trailers } from "./body.ts";
 import { RequestHead, ResponseHead } from "./head.ts";
 import type { Edits, Lines } from "./serialize.ts";
@@ -59,22 +60,6 @@ export interface ClientStream {
   tunnel(): void;
   /** Gives the attempt up; the connection is not used again. No event follows. */
   abort(): void;
-}
-
-/** What a listener knows of a connection before the first request. */
-export interface ConnectionFacts {
-  readonly listener: string;
-  readonly direction: "inbound" | "outbound";
-  /** `address:port` of the peer and of our side. */
-  readonly remoteAddress: string;
-  readonly localAddress: string;
-  /** Address of the peer without its port. */
-  readonly remoteHost: string;
-  /** SPIFFE ID the peer proved; null on plaintext. */
-  readonly peer: string | null;
-  readonly secure: boolean;
-  /** Server name the client asked for; "" without. */
-  readonly serverName: string;
 }
 
 /** Who serves the requests of server connections. Every call may answer before it returns. */

@@ -1,3 +1,4 @@
+import type { Wire, WireOwner } from "../listener/mod.ts";
 import { BodyReader, type Trailers } from "./body.ts";
 import { type ClientStream, type Exchange, type ResponseHandler, UpstreamFailure } from "./exchange.ts";
 import { CHUNKED, Method } from "./head.ts";
@@ -5,7 +6,6 @@ import { Held } from "./held.ts";
 import { type HeadLimits, INCOMPLETE, parseResponseHead } from "./parse.ts";
 import { Framing, Sender, type Stage } from "./sender.ts";
 import { type Edits, type Lines, writeRequestHead } from "./serialize.ts";
-import type { Wire, WireOwner } from "./wire.ts";
 
 /** What all client connections of a worker share. */
 export interface ClientSettings {

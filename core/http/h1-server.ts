@@ -1,12 +1,12 @@
 import { Deadline, type Deadlines } from "../base/mod.ts";
+import type { ConnectionFacts, Wire, WireOwner } from "../listener/mod.ts";
 import { BodyReader, type Trailers } from "./body.ts";
-import type { ConnectionFacts, Exchange, RequestHandler, ServerStream } from "./exchange.ts";
+import type { Exchange, RequestHandler, ServerStream } from "./exchange.ts";
 import { CHUNKED, Method, UNTIL_CLOSE } from "./head.ts";
 import { Held } from "./held.ts";
 import { type HeadLimits, INCOMPLETE, parseRequestHead, TOO_LARGE, UNSUPPORTED } from "./parse.ts";
 import { Framing, Sender, type Stage } from "./sender.ts";
 import { After, type Edits, writeAnswer, writeResponseHead } from "./serialize.ts";
-import type { Wire, WireOwner } from "./wire.ts";
 
 /** What all server connections of a worker share. */
 export interface ServerSettings {

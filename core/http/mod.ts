@@ -5,7 +5,6 @@
 export { BodyReader, Trailers } from "./body.ts";
 export {
   type ClientStream,
-  type ConnectionFacts,
   Exchange,
   type RequestHandler,
   type ResponseHandler,
@@ -29,4 +28,3 @@ export {
 } from "./parse.ts";
 export { Sender, Stage } from "./sender.ts";
 export { type Edits, type Lines, NO_EDITS, REASONS } from "./serialize.ts";
-export { socketHandlers, type Wire, type WireOwner } from "./wire.ts";

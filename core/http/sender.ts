@@ -1,6 +1,6 @@
 import { latin1 } from "../base/mod.ts";
+import type { Wire } from "../listener/mod.ts";
 import type { Trailers } from "./body.ts";
-import type { Wire } from "./wire.ts";
 
 const STAGE_BYTES = 128 * 1024;
 /** A piece this small is copied behind the head, so that both leave in one write. */

@@ -1,6 +1,6 @@
 import type { Socket, TCPSocketListener } from "bun";
 import { Deadline, type Deadlines, MeshError, messageOf } from "../base/mod.ts";
-import { type ConnectionFacts, type Stage, socketHandlers, type Wire, type WireOwner } from "../http/mod.ts";
+import { type ConnectionFacts, socketHandlers, type Wire, type WireOwner } from "./wire.ts";
 
 /** What a TLS listener needs of the identity; read anew for every connection, so that rotation touches none. */
 export interface ServerTls {
@@ -32,7 +32,8 @@ export interface ListenOptions {
   readonly tls: ServerTls | null;
   readonly limit: ConnectionLimit;
   readonly deadlines: Deadlines;
-  readonly stage: Stage;
+  /** Writes what the event at hand produced. */
+  readonly flush: () => void;
   readonly handshakeTimeoutMs: number;
   /** Gives the connection to a codec. */
   readonly accept: (wire: Wire, facts: ConnectionFacts) => WireOwner;
@@ -133,7 +134,7 @@ class Acceptor {
   constructor(options: ListenOptions) {
     this.options = options;
     this.#tlsSocket = {
-      ...socketHandlers(() => options.stage, options.bug),
+      ...socketHandlers(options.flush, options.bug),
       handshake: (socket: Accepted, _ok: boolean, error: Error | null) => this.#shaken(socket, error),
     };
   }
@@ -179,7 +180,7 @@ class Acceptor {
   #shaken(socket: Accepted, error: Error | null): void {
     const { pending } = socket.data;
     if (pending === null) return;
-    const { tls, accept, stage } = this.options;
+    const { tls, accept, flush } = this.options;
     if (error !== null && error !== undefined) {
       pending.refuse(`handshake failed: ${(error as { code?: string }).code ?? error.message}`);
       return;
@@ -192,7 +193,7 @@ class Acceptor {
     pending.done();
     socket.data.pending = null;
     socket.data.owner = accept(socket as never, this.#facts(socket, peer, true, serverNameOf(socket)));
-    stage.flush();
+    flush();
   }
 
   #facts(socket: Accepted, peer: string | null, secure: boolean, serverName: string): ConnectionFacts {
@@ -231,10 +232,7 @@ function tlsHandlers(acceptor: Acceptor): object {
 }
 
 function plainHandlers(acceptor: Acceptor): object {
-  const owned = socketHandlers(
-    () => acceptor.options.stage,
-    (error) => acceptor.options.bug(error),
-  );
+  const owned = socketHandlers(acceptor.options.flush, (error) => acceptor.options.bug(error));
   const sniffs = acceptor.options.transport === "sniff";
   return {
     ...owned,
@@ -270,7 +268,7 @@ function sniff(acceptor: Acceptor, socket: Accepted, bytes: Buffer): void {
   pending?.done();
   acceptor.plain(socket);
   socket.data.owner?.received(bytes);
-  acceptor.options.stage.flush();
+  acceptor.options.flush();
 }
 
 /** Stands for the codec on the raw half of a TLS connection. */

@@ -10,3 +10,4 @@ export {
   listen,
   type ServerTls,
 } from "./listen.ts";
+export { type ConnectionFacts, socketHandlers, type Wire, type WireOwner } from "./wire.ts";

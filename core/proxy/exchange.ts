@@ -1,9 +1,9 @@
 import { Deadline, NO_BYTES } from "../base/mod.ts";
 import type { Cluster, Endpoint } from "../cluster/mod.ts";
 import { type ClientConnection, Exchange } from "../http/mod.ts";
-import type { Plugin } from "../plugin/mod.ts";
-import type { Refusal, Routed } from "../policy/mod.ts";
-import type { HeaderEdits, RuleBackend } from "../route/mod.ts";
+import type { HeaderChanges, Plugin, Verdict } from "../plugin/mod.ts";
+import type { Filterable } from "../policy/mod.ts";
+import type { RuleBackend } from "../route/mod.ts";
 import type { RouteEntry, Snapshot } from "../snapshot/mod.ts";
 import type { DialFailure, Waiter } from "../upstream/mod.ts";
 import type { Way } from "./way.ts";
@@ -49,7 +49,7 @@ class ExchangeTimer extends Deadline {
  * put back behind its record: whoever waits outside of it compares
  * `generation` before touching it again.
  */
-export class MeshExchange extends Exchange implements Waiter, Routed {
+export class MeshExchange extends Exchange implements Waiter, Filterable {
   readonly flow: Flow;
   readonly timer: Deadline;
   generation = 0;
@@ -74,11 +74,11 @@ export class MeshExchange extends Exchange implements Waiter, Routed {
   service = "";
 
   // filterRequest
-  changes: HeaderEdits | null = null;
+  changes: HeaderChanges | null = null;
   destination = "";
+  router: Plugin | null = null;
   policy = "";
-  refusal: Refusal | null = null;
-  faulted = "";
+  refusal: Verdict | null = null;
 
   // balance, connect, forward
   backend: RuleBackend | null = null;
@@ -155,8 +155,8 @@ export class MeshExchange extends Exchange implements Waiter, Routed {
     this.changes = null;
     this.destination = "";
     this.policy = "";
+    this.router = null;
     this.refusal = null;
-    this.faulted = "";
     this.backend = null;
     this.cluster = null;
     this.endpoint = null;

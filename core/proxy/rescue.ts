@@ -1,4 +1,5 @@
 import { type Log, latin1, MeshError, messageOf } from "../base/mod.ts";
+import { flagOf, PolicyFault } from "../policy/mod.ts";
 import { RESPONSE_FLAGS, type ResponseFlag } from "../telemetry/mod.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
 import {
@@ -34,6 +35,7 @@ const TABLE: ReadonlyMap<unknown, Outcome> = new Map<unknown, Outcome>([
   [MethodRefused, { status: 405, flag: "DPE" }],
   [EgressRefused, { status: 502, flag: "NR" }],
   [UnknownHost, { status: 502, flag: "NR" }],
+  [PolicyFault, { status: 500, flag: "PF" }],
   [NoHealthyEndpoint, { status: 503, flag: "UH" }],
   [ConnectFailed, { status: 503, flag: "UF" }],
   [UntrustedPeer, { status: 503, flag: "DN" }],
@@ -85,12 +87,12 @@ export function rescue(error: unknown, exchange: MeshExchange, log: Log, bugId: 
   downstream.answer(exchange, outcome.status, latin1(fields), Buffer.from(body));
 }
 
-/** Answers an exchange that a policy did not let through. What a fault was about is for the log, not for the peer. */
+/** Answers an exchange as the policy did that did not let it through. */
 export function refuse(exchange: MeshExchange): void {
   const refusal = exchange.refusal!;
-  exchange.flag = RESPONSE_FLAGS.indexOf(refusal.flag);
-  exchange.detail = refusal.reason;
+  exchange.flag = RESPONSE_FLAGS.indexOf(flagOf(refusal));
+  exchange.detail = `policy "${exchange.policy}" answered ${refusal.status}`;
   exchange.status = refusal.status;
   exchange.stage = Stage.Over;
-  exchange.downstream!.answer(exchange, refusal.status, refusal.fields, refusal.body);
+  exchange.downstream!.answer(exchange, refusal.status, refusal.headers.lines, refusal.body);
 }

@@ -75,13 +75,13 @@ function chooseCluster(exchange: MeshExchange, mesh: Mesh): Cluster {
   const cluster = exchange.backend === null ? destinationOf(exchange) : exchange.backend.cluster;
   if (cluster !== null) return cluster;
   const what =
-    named === "" ? "it has none that exists" : `policy "${exchange.policy}" chose "${named}", which is none of them`;
+    named === ""
+      ? "it has none that exists"
+      : `policy "${exchange.router?.model.id}" chose "${named}", which is none of them`;
   throw new NoBackend(`Cannot choose a backend of rule "${rule.id}": ${what}`);
 }
 
 function destinationOf(exchange: MeshExchange): Cluster | null {
-  if (exchange.destination === "") return null;
-  const plugin = exchange.policies.find(({ model }) => model.id === exchange.policy);
-  const name = plugin?.model.destinations[exchange.destination];
+  const name = exchange.router?.model.destinations[exchange.destination];
   return name === undefined ? null : exchange.snapshot!.clusterNamed(name);
 }

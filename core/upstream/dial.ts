@@ -1,7 +1,8 @@
 import type { Socket } from "bun";
 import { Deadline, type Deadlines, messageOf } from "../base/mod.ts";
 import type { Endpoint } from "../cluster/mod.ts";
-import { type ClientSettings, socketHandlers, type Wire, type WireOwner } from "../http/mod.ts";
+import type { ClientSettings } from "../http/mod.ts";
+import { socketHandlers, type Wire, type WireOwner } from "../listener/mod.ts";
 
 export const DialFailure = { Refused: 0, Timeout: 1, Untrusted: 2, Overflow: 3 } as const;
 export type DialFailure = (typeof DialFailure)[keyof typeof DialFailure];
@@ -68,7 +69,7 @@ export class Dial extends Deadline {
   connect(endpoint: Endpoint, tls: object | null, verify: Verify | null): void {
     this.#settings.deadlines.set(this, this.#settings.connectTimeoutMs);
     const { stage } = this.#settings.client;
-    const owned = socketHandlers(() => stage, this.#settings.bug);
+    const owned = socketHandlers(() => stage.flush(), this.#settings.bug);
     const state: SocketState = { owner: null };
     Bun.connect({
       hostname: endpoint.address,

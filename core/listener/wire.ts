@@ -1,5 +1,3 @@
-import type { Stage } from "./sender.ts";
-
 /** What a connection needs of a socket: a Bun socket, plain or TLS, or a test's double. */
 export interface Wire {
   /** Bytes the kernel took: fewer than asked when it is full, -1 when the socket is gone. Nothing is buffered. */
@@ -34,23 +32,23 @@ interface OwnedSocket {
  * what the event produced before they return. What an owner throws is a bug:
  * it costs this connection, and is reported.
  */
-export function socketHandlers(stage: () => Stage, bug: (error: unknown) => void) {
+export function socketHandlers(flush: () => void, bug: (error: unknown) => void) {
   return {
     data(socket: OwnedSocket, bytes: Buffer): void {
       socket.data?.owner?.received(bytes);
-      stage().flush();
+      flush();
     },
     drain(socket: OwnedSocket): void {
       socket.data?.owner?.writable();
-      stage().flush();
+      flush();
     },
     end(socket: OwnedSocket): void {
       socket.data?.owner?.peerEnded();
-      stage().flush();
+      flush();
     },
     close(socket: OwnedSocket): void {
       socket.data?.owner?.closed();
-      stage().flush();
+      flush();
     },
     /** Bun reports what a handler threw here, and would let the socket live on. */
     error(socket: { terminate(): void }, error: unknown): void {
@@ -58,4 +56,20 @@ export function socketHandlers(stage: () => Stage, bug: (error: unknown) => void
       socket.terminate();
     },
   };
+}
+
+/** What a listener knows of a connection before the first request. */
+export interface ConnectionFacts {
+  readonly listener: string;
+  readonly direction: "inbound" | "outbound";
+  /** `address:port` of the peer and of our side. */
+  readonly remoteAddress: string;
+  readonly localAddress: string;
+  /** Address of the peer without its port. */
+  readonly remoteHost: string;
+  /** SPIFFE ID the peer proved; null on plaintext. */
+  readonly peer: string | null;
+  readonly secure: boolean;
+  /** Server name the client asked for; "" without. */
+  readonly serverName: string;
 }
