@@ -3,7 +3,7 @@ import { NO_BYTES } from "../../core/base/mod.ts";
 import { CHUNKED, parseRequestHead, RequestHead, Sender, Stage } from "../../core/http/mod.ts";
 import { DEFAULT_HEAD_LIMITS } from "../../core/http/parse.ts";
 import { writeRequestHead } from "../../core/http/serialize.ts";
-import type { Wire, Wire } from "../../core/listener/mod.ts";
+import type { Wire } from "../../core/listener/mod.ts";
 import { cuttings, type Message, type Reading, readMessages, seeded } from "../harness/http1-reader.ts";
 
 /** Set MESH_FUZZ_ROUNDS for a longer run; a failure names its seed and its input. */
