@@ -9,7 +9,7 @@ import { Report } from "./report.ts";
 /** Where the modules of plugins come from. */
 export interface ModuleSources {
   /** The module that ships under a name; null without one. */
-  builtin(name: string): Promise<Module> | Module | null;
+  builtin(name: string): Promise<Module | null> | Module | null;
   /** Names that `builtin` knows, for messages. */
   readonly builtinNames: readonly string[];
   /** Bytes of `source.file` of a document; rejects with the reason. `readBeside` where the document is a file of this machine. */

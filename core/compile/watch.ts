@@ -11,6 +11,9 @@ export interface Watched {
 /** Editors write in several steps, and a mounted ConfigMap changes by a few renames: one reload is enough for all. */
 const DEBOUNCE_MS = 50;
 
+/** Whoever never stops writing must not keep a change from being seen for longer. */
+const MAX_UNSETTLED_MS = 1000;
+
 /** Events get lost: on network file systems, behind links, when the kernel's queue is full. */
 const POLL_MS = 5000;
 
@@ -34,6 +37,8 @@ class DirectoryWatch implements Watched {
   readonly #watchers = new Map<string, FSWatcher>();
   readonly #poll: Timer;
   #debounce: Timer | null = null;
+  /** When the first change came that no load has taken in; null where all are. */
+  #unsettledAt: number | null = null;
   #loaded: LoadedDirectory | null;
   #loading = false;
   /** Something changed while a load was under way: what it reads may be half of each. */
@@ -46,7 +51,9 @@ class DirectoryWatch implements Watched {
     this.#onChange = onChange;
     this.#loaded = first;
     this.#watch(first?.directories ?? [root]);
-    this.#poll = clock.every(POLL_MS, () => void this.#reload());
+    this.#poll = clock.every(POLL_MS, () => {
+      if (this.#debounce === null) void this.#reload();
+    });
     // Also with a first load in hand: it may have changed before the watch began.
     void this.#reload();
   }
@@ -59,8 +66,18 @@ class DirectoryWatch implements Watched {
   }
 
   #touched(): void {
+    this.#unsettledAt ??= this.#clock.monotonic();
+    if (this.#debounce !== null && !this.#isUnsettled()) return;
     this.#debounce?.cancel();
-    this.#debounce = this.#clock.after(DEBOUNCE_MS, () => void this.#reload());
+    this.#debounce = this.#clock.after(DEBOUNCE_MS, () => {
+      this.#debounce = null;
+      void this.#reload();
+    });
+  }
+
+  /** True while it may be somebody still writing. */
+  #isUnsettled(): boolean {
+    return this.#unsettledAt !== null && this.#clock.monotonic() - this.#unsettledAt < MAX_UNSETTLED_MS;
   }
 
   async #reload(): Promise<void> {
@@ -82,6 +99,9 @@ class DirectoryWatch implements Watched {
     if (this.#closed) return;
     // A directory that is new to the watch may have changed between its reading and now.
     if (this.#watch(loaded.directories)) this.#again = true;
+    // A file that was written to meanwhile may have been read by half: the next load sees it whole.
+    if (this.#debounce !== null && this.#isUnsettled()) return;
+    if (this.#debounce === null) this.#unsettledAt = null;
     if (before !== null && isSame(before, loaded)) return;
     this.#loaded = loaded;
     this.#onChange(loaded);
