@@ -1,10 +1,16 @@
 import { version } from "../package.json";
-import { Usage } from "./usage.ts";
+import { outputFlag } from "./output.ts";
+import { defineVerb } from "./verb.ts";
 
-/** `mesh version [-o json]` */
-export function run(args: readonly string[]): number {
-  const format = args.join(" ");
-  if (format !== "" && format !== "-o json") throw new Usage(`version does not take "${format}"`);
-  console.log(format === "" ? `mesh ${version}` : JSON.stringify({ version, bun: Bun.version }));
-  return 0;
-}
+export const verb = defineVerb({
+  flags: { output: outputFlag() },
+  details: "The version of mesh; with -o json, also of the Bun inside.",
+  examples: [
+    ["mesh version", "for people"],
+    ["mesh version -o json", "for programs"],
+  ],
+  run({ flags }) {
+    console.log(flags.output === "json" ? JSON.stringify({ version, bun: Bun.version }) : `mesh ${version}`);
+    return 0;
+  },
+});
