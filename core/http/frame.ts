@@ -12,7 +12,11 @@ const CLOSE = 1;
 const ALIVE = 2;
 const UPGRADE = 4;
 
-/** Fields that are about this connection only, whether `Connection` names them or not (RFC 9110, section 7.6.1). */
+/**
+ * Fields that are about this connection only, whether `Connection` names them
+ * or not (RFC 9110, section 7.6.1). Who the peer is we say ourselves: what it
+ * claims to be ends here.
+ */
 const HOP = membersOf([
   Field.TransferEncoding,
   Field.Connection,
@@ -22,6 +26,7 @@ const HOP = membersOf([
   Field.Upgrade,
   Field.ProxyAuthorization,
   Field.ProxyAuthenticate,
+  Field.XForwardedClientCert,
 ]);
 
 /** Fields whose loss would change who asks, whom, or for how much: `Connection` may not name them. */

@@ -155,14 +155,14 @@ describe("parseRequestHead() takes", () => {
     const head = parsed(
       request(
         "X-One: 1\r\nConnection: x-one, X-Two ,, nobody\r\nKeep-Alive: 5\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n" +
-          "Trailer: x\r\nUpgrade: a\r\nProxy-Authorization: b\r\nProxy-Connection: c\r\nx-two: 2\r\nx-two: 3\r\nx-three: 4\r\n",
+          "Trailer: x\r\nUpgrade: a\r\nProxy-Authorization: b\r\nProxy-Connection: c\r\nX-Forwarded-Client-Cert: URI=spiffe://a/b\r\nx-two: 2\r\nx-two: 3\r\nx-three: 4\r\n",
       ),
     );
     const ending = Array.from({ length: head.count }, (_, i) => i).filter((i) => head.hop[i] === 1);
 
     expect(ending.map((i) => head.nameText(i)).sort()).toEqual(
       ["connection", "host", "keep-alive", "proxy-authorization", "proxy-connection", "te"]
-        .concat(["transfer-encoding", "upgrade", "x-one", "x-two", "x-two"])
+        .concat(["transfer-encoding", "upgrade", "x-forwarded-client-cert", "x-one", "x-two", "x-two"])
         .sort(),
     );
   });
