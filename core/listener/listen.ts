@@ -10,6 +10,8 @@ export interface ServerTls {
   peer(socket: Socket<unknown>): string | null;
   /** A peer without a SPIFFE ID is refused. */
   readonly requirePeer: boolean;
+  /** Peers are asked for a certificate, and what TLS says of it counts. */
+  verifiesPeer(): boolean;
 }
 
 /** Connections over all listeners of a worker, and how many there may be. */
@@ -181,13 +183,13 @@ class Acceptor {
     const { pending } = socket.data;
     if (pending === null) return;
     const { tls, accept, flush } = this.options;
-    if (error !== null && error !== undefined) {
+    if (error !== null && error !== undefined && tls!.verifiesPeer()) {
       pending.refuse(`handshake failed: ${(error as { code?: string }).code ?? error.message}`);
       return;
     }
     const peer = tls!.peer(socket as never);
     if (peer === null && tls!.requirePeer) {
-      pending.refuse("peer certificate names no SPIFFE ID");
+      pending.refuse("peer certificate names no SPIFFE ID of this mesh");
       return;
     }
     pending.done();

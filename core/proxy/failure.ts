@@ -106,3 +106,10 @@ export class UnknownHost extends MeshError {
   readonly code = "MESH_UNKNOWN_HOST";
   readonly source = "upstream";
 }
+
+/** Nobody can say now whether a host is in the mesh: letting it out could be letting it out in plaintext. */
+export class DiscoveryUnavailable extends MeshError {
+  override readonly name = "DiscoveryUnavailable";
+  readonly code = "MESH_DISCOVERY_UNAVAILABLE";
+  readonly source = "mesh";
+}

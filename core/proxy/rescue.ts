@@ -4,6 +4,7 @@ import { RESPONSE_FLAGS, type ResponseFlag } from "../telemetry/mod.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
 import {
   ConnectFailed,
+  DiscoveryUnavailable,
   EgressRefused,
   MalformedRequest,
   MalformedResponse,
@@ -35,6 +36,7 @@ const TABLE: ReadonlyMap<unknown, Outcome> = new Map<unknown, Outcome>([
   [MethodRefused, { status: 405, flag: "DPE" }],
   [EgressRefused, { status: 502, flag: "NR" }],
   [UnknownHost, { status: 502, flag: "NR" }],
+  [DiscoveryUnavailable, { status: 503, flag: "NR" }],
   [PolicyFault, { status: 500, flag: "PF" }],
   [NoHealthyEndpoint, { status: 503, flag: "UH" }],
   [ConnectFailed, { status: 503, flag: "UF" }],

@@ -10,6 +10,8 @@ export interface MeshMetrics {
   readonly policySeconds: Family<readonly ["policy"], Histogram>;
   readonly connectionsOpen: Family<readonly ["direction"], Gauge>;
   readonly connections: Family<readonly ["direction"], Counter>;
+  /** Connections that we closed while no request was under way, e.g. at the head deadline. */
+  readonly idleClosed: Family<readonly ["direction", "reason"], Counter>;
   readonly handshakesFailed: Family<readonly ["direction", "reason"], Counter>;
   readonly logLinesDropped: Family<readonly [], Counter>;
 }
@@ -31,6 +33,10 @@ export function meshMetrics(region: Region): MeshMetrics {
     connectionsOpen: region.gauge("mesh_connections_open", "Connections open now.", ["direction"]),
     connections: region.counter("mesh_connections_total", "Connections accepted or made.", ["direction"]),
     handshakesFailed: region.counter("mesh_handshakes_failed_total", "TLS handshakes refused or broken.", [
+      "direction",
+      "reason",
+    ]),
+    idleClosed: region.counter("mesh_connections_idle_closed_total", "Connections closed between requests.", [
       "direction",
       "reason",
     ]),

@@ -1,0 +1,99 @@
+import type { Endpoint } from "../cluster/mod.ts";
+import {
+  clientTls,
+  edgeTls,
+  isOurDomain,
+  peerIdentity,
+  readSpiffeId,
+  type Svid,
+  serverTls,
+  verifyServer,
+} from "../identity/mod.ts";
+import type { ServerTls } from "../listener/mod.ts";
+import type { MeshModel } from "../snapshot/mod.ts";
+import type { ClientTls } from "../upstream/mod.ts";
+import type { Credentials } from "./plan.ts";
+
+/** What a hop between proxies of the mesh speaks; a peer that knows none of it gets HTTP/1.1. */
+const PROTOCOLS = ["mesh/h1", "http/1.1"];
+/** Endpoints are known by SPIFFE ID: the name in the ClientHello is for logs only. */
+const SERVER_NAME = "mesh";
+/** The name that was dialled is not in the certificate; names are not how we know peers. */
+const NAME_DIFFERS = "ERR_TLS_CERT_ALTNAME_INVALID";
+
+/**
+ * The identity of one worker, and what TLS is told of it. Options are made
+ * once per certificate: connections opened from then on prove the new one.
+ */
+export class Trust {
+  #credentials: Credentials | null = null;
+  #server: object | null = null;
+  #client: object | null = null;
+  readonly #mesh: () => MeshModel;
+
+  constructor(mesh: () => MeshModel) {
+    this.#mesh = mesh;
+  }
+
+  get principal(): string | null {
+    return this.#credentials?.spiffeId ?? null;
+  }
+
+  identify(credentials: Credentials): void {
+    const { certificate, privateKey, bundle } = credentials;
+    this.#credentials = credentials;
+    if (bundle === null) {
+      this.#server = edgeTls({ certificate, privateKey }, PROTOCOLS);
+      this.#client = { cert: certificate, key: privateKey, rejectUnauthorized: false, serverName: SERVER_NAME };
+      return;
+    }
+    const svid = {
+      certificate,
+      privateKey,
+      bundle,
+      spiffeId: credentials.spiffeId ?? "",
+      notBefore: 0,
+      notAfter: 0,
+    } satisfies Svid;
+    this.#server = serverTls(svid, PROTOCOLS);
+    this.#client = clientTls(svid, PROTOCOLS, SERVER_NAME);
+  }
+
+  /** For a listener; `requirePeer` where only workloads of the mesh may come. */
+  server(requirePeer: boolean): ServerTls {
+    return {
+      options: () => this.#server,
+      peer: (socket) => this.#peer(socket as never, requirePeer),
+      requirePeer,
+      verifiesPeer: () => this.#credentials !== null && this.#credentials.bundle !== null,
+    };
+  }
+
+  /** Our roots may know strangers: only our own trust domain names workloads of this mesh. */
+  #peer(socket: never, requirePeer: boolean): string | null {
+    const id = peerIdentity(socket);
+    if (id === null || !requirePeer) return id;
+    const parsed = readSpiffeId(id);
+    return parsed !== null && isOurDomain(this.#mesh(), parsed.trustDomain) ? id : null;
+  }
+
+  /** For endpoints: those with an identity must prove it; others only that our roots know them. */
+  client(): ClientTls {
+    return {
+      options: () => this.#client,
+      verify: (error, socket, endpoint) => this.#verify(error, socket as never, endpoint),
+    };
+  }
+
+  #verify(
+    error: { readonly code?: string; readonly message: string } | null,
+    socket: never,
+    endpoint: Endpoint,
+  ): string | null {
+    const { trustDomain, trustDomainAliases } = this.#mesh();
+    if (endpoint.identity !== null) {
+      return verifyServer(error, socket, endpoint.identity, { trustDomain, trustDomainAliases });
+    }
+    return error === null || error === undefined || error.code === NAME_DIFFERS ? null : (error.code ?? error.message);
+  }
+}
