@@ -326,6 +326,32 @@ test("the caller guards where a routing plugin may send requests elsewhere", () 
   expect(mesh.port("default/web", 80).guardedByCaller).toBe(true);
 });
 
+test("a route is no way around the guards of a backend whose endpoints have no sidecar", () => {
+  const parts = [
+    service("web", "[{port: 80}]"),
+    service("bare", "[{port: 80}]"),
+    slice("bare", ["10.9.9.9"], "[{port: 80}]"),
+    registration("meshed", { ports: [{ port: 80, inboundPort: 15006 }] }),
+    plugin("auth", "phase: Authentication, targetRefs: [{kind: Service, name: bare}]"),
+    plugin("own", "phase: Authentication, targetRefs: [{kind: Service, name: meshed}]"),
+  ];
+
+  const routed = compiled(
+    ...parts,
+    route(
+      "r",
+      "- backendRefs: [{name: bare, port: 80}, {name: meshed, port: 80}]\n- backendRefs: [{name: meshed, port: 80}]",
+    ),
+  );
+  const chosen = compiled(
+    ...parts,
+    plugin("canary", "phase: Routing, targetRefs: [{kind: Service, name: web}], destinations: [{name: bare}]"),
+  );
+
+  expect(routed.port("default/web", 80).rules.map(({ policies }) => policies)).toEqual([["default/auth"], []]);
+  expect(chosen.port("default/web", 80).rules[0]?.policies).toEqual(["default/auth", "default/canary"]);
+});
+
 test("plugins of a Service, a route and a named rule run at the rule in the order of their numbers", () => {
   const mesh = compiled(
     service("web", "[{port: 80}]"),

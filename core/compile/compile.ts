@@ -1,4 +1,5 @@
 import { compareText, hasErrors } from "../config/mod.ts";
+import type { RuleModel } from "../route/mod.ts";
 import { DEFAULT_TRUST_DOMAIN, type Document, type DocumentOf } from "../schema/mod.ts";
 import type {
   MeshModel,
@@ -107,25 +108,44 @@ function serviceResource(service: Service, around: Around): Resource {
 }
 
 function servicePortOf(service: Service, { port, protocol }: ServicePort, around: Around): ServicePortModel {
-  const { rulesAt, attachments } = around;
+  const guards = around.attachments.guards(service);
   // Routes replace what a Service does by itself: what none of their rules matches gets 404 (GEP-1426).
-  const shaped = rulesAt.get(clusterName(service, port));
-  const sources = shaped ?? [null];
-  const used = new Set<CompiledPlugin>();
+  const sources = around.rulesAt.get(clusterName(service, port)) ?? [null];
+  const reachedByAny = new Set<string>();
   const rules = sources.map((rule, order) => {
-    const plugins = attachments.policies(service, rule);
-    for (const plugin of plugins) used.add(plugin);
-    return { ...(rule?.model ?? implicitRule(service, port)), order, policies: idsInOrder(plugins) };
+    const model = rule?.model ?? implicitRule(service, port);
+    const plugins = around.attachments.policies(service, rule);
+    const reached = clustersReached(model, plugins);
+    for (const cluster of reached) reachedByAny.add(cluster);
+    const others = guardsOfOthers(service, reached, around).filter((guard) => !guards.includes(guard));
+    return { ...model, order, policies: idsInOrder([...plugins, ...others]) };
   });
-  const reached = new Set(rules.flatMap(({ backends }) => backends.flatMap(({ cluster }) => cluster ?? [])));
-  for (const { destinations } of used) for (const cluster of Object.values(destinations)) reached.add(cluster);
-  return {
-    port,
-    protocol,
-    rules,
-    guards: idsInOrder(attachments.guards(service)),
-    guardedByCaller: [...reached].some((cluster) => reachesUnguarded(service, around.clusters.get(cluster))),
-  };
+  const guardedByCaller = [...reachedByAny].some((cluster) => reachesUnguarded(service, around.clusters.get(cluster)));
+  return { port, protocol, rules, guards: idsInOrder(guards), guardedByCaller };
+}
+
+/** Clusters that a rule may send a request to. */
+function clustersReached(
+  { backends }: Pick<RuleModel, "backends">,
+  plugins: readonly CompiledPlugin[],
+): readonly string[] {
+  const named = backends.flatMap(({ cluster }) => cluster ?? []);
+  const chosen = plugins.flatMap(({ destinations }) => Object.values(destinations));
+  return [...new Set([...named, ...chosen])];
+}
+
+/**
+ * Guards of other Services to which a rule leads and where no sidecar runs
+ * them: the rule runs them, or a route would be a way around the guard.
+ */
+function guardsOfOthers(service: Service, reached: readonly string[], around: Around): readonly CompiledPlugin[] {
+  return reached.flatMap((name) => {
+    const cluster = around.clusters.get(name);
+    const owner = cluster && around.services.get(serviceKey(cluster.model.service));
+    if (owner === undefined || owner === service) return [];
+    const guards = around.attachments.guards(owner);
+    return guards.length > 0 && reachesUnguarded(owner, cluster) ? guards : [];
+  });
 }
 
 /**

@@ -25,8 +25,6 @@ export type Body<K extends KindName> = z.output<(typeof KINDS)[K]["schema"]>;
 
 /** Kinds of the same groups that this version cannot run yet. */
 export const PLANNED_KINDS: readonly string[] = [
-  "Secret",
-  "ConfigMap",
   "GatewayClass",
   "Gateway",
   "GRPCRoute",
@@ -46,8 +44,8 @@ export const PLANNED_KINDS: readonly string[] = [
   "Telemetry",
 ];
 
-/** API groups whose kinds we speak for: an unknown kind of theirs is a mistake, not somebody else's. */
-export const OWN_GROUPS: readonly string[] = ["", "discovery.k8s.io", "gateway.networking.k8s.io", "mesh.dev"];
+/** API groups that are about traffic alone: an unknown kind of theirs is a mistake, not somebody else's. */
+export const OWN_GROUPS: readonly string[] = ["gateway.networking.k8s.io", "mesh.dev"];
 
 export function isKindName(kind: string): kind is KindName {
   return Object.hasOwn(KINDS, kind);

@@ -160,6 +160,9 @@ class Reader {
 
   #addSyntax(yaml: YamlDocument, error: YAMLError): void {
     const place = placeAt(this.#lines, error.pos[0]);
+    const last = this.problems.at(-1);
+    // The parser repeats itself once for every bracket that is open.
+    if (last?.line === place.line && last.column === place.column) return;
     const path = error.code === "DUPLICATE_KEY" ? pathText(keyPathAt(yaml.contents, error.pos[0]) ?? []) : "";
     const message =
       path === "" ? `the text is not YAML: ${error.message.replace(/\s+/g, " ")}` : `${path} is given more than once`;
