@@ -55,11 +55,13 @@ class Reader {
   readonly #file: string;
   readonly #text: string;
   readonly #lines: LineCounter;
+  readonly #hasAliases: boolean;
 
   constructor(file: string, text: string, lines: LineCounter) {
     this.#file = file;
     this.#text = text;
     this.#lines = lines;
+    this.#hasAliases = text.includes("*");
   }
 
   read(yaml: YamlDocument): void {
@@ -75,7 +77,7 @@ class Reader {
     try {
       const raw: unknown = yaml.toJS();
       // Only an alias can make a value that holds itself, which could be neither sent nor stored.
-      if (this.#text.includes("*")) JSON.stringify(raw);
+      if (this.#hasAliases) JSON.stringify(raw);
       return raw;
     } catch {
       this.#add(yaml, [], "the document cannot be read: its aliases refer to themselves or unfold to too much");
