@@ -12,7 +12,7 @@ import type { RequestJson } from "./request-json.ts";
 import { selfTestFacts, selfTestHead } from "./self-test.ts";
 
 /** Fuel for starting a plugin and for its first call: garbage-collected languages set themselves up in them. */
-const START_FUEL = 20_000_000;
+const START_FUEL = 5_000_000;
 
 const OFF: Verdict = fault("off", "it faulted again and again and is off for a while");
 

@@ -14,6 +14,9 @@ const ADDRESS = text('","address":"');
 const SERVICE = text('"},"service":"');
 const ROUTE = text('","route":"');
 const END = text('"}');
+const QUOTE = text('"');
+const NEXT = text(',"');
+const COLON = text('":"');
 const METHODS: readonly Uint8Array[] = METHOD_NAMES.map(text);
 const HEX = text("0123456789abcdef");
 
@@ -91,16 +94,13 @@ export class RequestJson {
     this.#link(head);
     const first = this.#at;
     for (let i = 0; i < head.count; i++) {
-      if (this.#written[i] === 1 || (changes !== null && changes.drops(head, i))) continue;
-      if (this.#at !== first) this.#out[this.#at++] = 0x2c; // ,
-      this.#out[this.#at++] = 0x22; // "
+      if (this.#written[i] === 1 || changes?.drops(head, i)) continue;
+      this.#put(this.#at === first ? QUOTE : NEXT);
       this.#name(head.bytes, head.nameStart(i), head.nameEnd(i));
-      this.#out[this.#at++] = 0x22;
-      this.#out[this.#at++] = 0x3a; // :
-      this.#out[this.#at++] = 0x22;
+      this.#put(COLON);
       this.#bytes(head.bytes, head.valueStart(i), head.valueEnd(i));
       if (this.#next[i]! >= 0) this.#repeats(head, i);
-      this.#out[this.#at++] = 0x22;
+      this.#put(QUOTE);
     }
     if (changes !== null) this.#changes(changes, first);
   }
@@ -108,14 +108,11 @@ export class RequestJson {
   #changes(changes: HeaderChanges, first: number): void {
     for (const { name, value } of changes.list) {
       if (value === null) continue;
-      if (this.#at !== first) this.#out[this.#at++] = 0x2c;
-      this.#out[this.#at++] = 0x22;
+      this.#put(this.#at === first ? QUOTE : NEXT);
       this.#text(name);
-      this.#out[this.#at++] = 0x22;
-      this.#out[this.#at++] = 0x3a;
-      this.#out[this.#at++] = 0x22;
+      this.#put(COLON);
       this.#text(value);
-      this.#out[this.#at++] = 0x22;
+      this.#put(QUOTE);
     }
   }
 

@@ -23,13 +23,28 @@ export const KERNEL_IMPORTS = [
   "error_set",
 ] as const;
 
-/** What the host calls; addresses are bytes in `memory`. */
-export interface KernelExports extends Record<(typeof KERNEL_IMPORTS)[number], (...args: never[]) => unknown> {
+/** The exports of a kernel; addresses are bytes in `memory`. */
+export interface KernelExports {
   readonly memory: WebAssembly.Memory;
+  /** What only the host calls. */
   readonly begin: (bytes: number) => number;
   readonly seal: (bytes: number) => void;
   readonly size: (block: number) => number;
+  /** What a guest may import. */
   readonly alloc: (bytes: bigint) => bigint;
+  readonly free: (block: bigint) => void;
+  readonly length: (block: bigint) => bigint;
+  readonly length_unsafe: (block: bigint) => bigint;
+  readonly load_u8: (at: bigint) => number;
+  readonly load_u64: (at: bigint) => bigint;
+  readonly store_u8: (at: bigint, value: number) => void;
+  readonly store_u64: (at: bigint, value: bigint) => void;
+  readonly input_offset: () => bigint;
+  readonly input_length: () => bigint;
+  readonly input_load_u8: (at: bigint) => number;
+  readonly input_load_u64: (at: bigint) => bigint;
+  readonly output_set: (at: bigint, bytes: bigint) => void;
+  readonly error_set: (block: bigint) => void;
 }
 
 /** Words of page 0, as indexes of an Int32Array. */
