@@ -9,6 +9,7 @@ export interface VerbEntry {
 
 const RUN = "run";
 const CONFIGURE = "configure";
+const LOOK = "look";
 const MORE = "more";
 
 /** In the order in which help shows them. */
@@ -18,10 +19,20 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
     about: "run a small HTTP service to try a mesh with",
     load: () => import("./sample-app.ts"),
   },
+  apply: { chapter: CONFIGURE, about: "send documents to the control plane", load: () => import("./apply.ts") },
+  delete: { chapter: CONFIGURE, about: "delete applied documents", load: () => import("./delete.ts") },
   validate: {
     chapter: CONFIGURE,
     about: "find everything that is wrong in manifests, offline",
     load: () => import("./validate.ts"),
   },
+  token: { chapter: CONFIGURE, about: "tokens that let proxies join", load: () => import("./token.ts") },
+  "api-token": {
+    chapter: CONFIGURE,
+    about: "tokens for the control plane's API",
+    load: () => import("./api-token.ts"),
+  },
+  get: { chapter: LOOK, about: "show what runs", load: () => import("./get.ts") },
+  status: { chapter: LOOK, about: "show who is connected and runs which revision", load: () => import("./status.ts") },
   version: { chapter: MORE, about: "print the version", load: () => import("./version.ts") },
 };

@@ -20,6 +20,8 @@ export const KINDS = {
 
 export type KindName = keyof typeof KINDS;
 
+export const KIND_NAMES = Object.keys(KINDS) as readonly KindName[];
+
 /** A validated document of a kind, defaults filled in. */
 export type Body<K extends KindName> = z.output<(typeof KINDS)[K]["schema"]>;
 
@@ -49,6 +51,11 @@ export const OWN_GROUPS: readonly string[] = ["gateway.networking.k8s.io", "mesh
 
 export function isKindName(kind: string): kind is KindName {
   return Object.hasOwn(KINDS, kind);
+}
+
+/** True for kinds whose documents live in a namespace. */
+export function isNamespaced(kind: KindName): boolean {
+  return KINDS[kind].scope === "Namespaced";
 }
 
 /** The group of an apiVersion: "" for "v1". */
