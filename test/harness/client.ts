@@ -47,6 +47,11 @@ export class Client {
     this.connection = connection;
   }
 
+  /** Its own port: what the other side sees of it. */
+  get port(): number {
+    return this.connection.socket.localPort;
+  }
+
   /** Sends bytes as they are. */
   send(bytes: string | Uint8Array): Promise<void> {
     return this.connection.write(bytes);

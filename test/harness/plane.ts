@@ -1,0 +1,108 @@
+import { join } from "node:path";
+import { WorkerPlane } from "../../core/app/worker-plane.ts";
+import { type Clock, jsonLog, systemClock } from "../../core/base/mod.ts";
+import { compile, isRunnable, loadDirectory } from "../../core/compile/mod.ts";
+import { Aggregate } from "../../core/telemetry/mod.ts";
+import { temporaryFolder } from "./folder.ts";
+import { type Hop, logReader, webYaml } from "./hop.ts";
+
+/** A hop in this process: its time can be moved on. */
+export interface Plane extends Hop {
+  /** What it logged beside its requests: bugs above all. */
+  readonly warnings: readonly string[];
+  /** Lets so much time have passed for the proxy, at once. */
+  skip(ms: number): void;
+  /** Exchanges under way. */
+  readonly active: number;
+}
+
+export interface PlaneOptions {
+  /** YAML documents beside the Service `web` and its endpoints. */
+  readonly config?: string;
+  readonly maxConnections?: number;
+}
+
+/** Starts the data plane of one worker, with the backend's port as the one endpoint of `web`. */
+export async function startPlane(backendPort: number, options: PlaneOptions = {}): Promise<Plane> {
+  const { config = "", maxConnections = 10_000 } = options;
+  const folder = temporaryFolder();
+  const target = await folder.write("access.log", "");
+  await folder.write("config/web.yaml", `${webYaml(backendPort)}---\n${config}`);
+  const clock = skippingClock();
+  const aggregate = new Aggregate();
+  const warnings: string[] = [];
+  const plane = new WorkerPlane(
+    {
+      self: null,
+      accessLog: { target, format: "json" },
+      seed: 1,
+      counters: new SharedArrayBuffer(1024),
+      maxConnections,
+      upstreamTls: false,
+      shared: false,
+    },
+    {
+      want: () => Promise.resolve(),
+      blob: () => Promise.reject(new Error("Cannot load a plugin: there are none")),
+      telemetry: (message) => aggregate.receive(0, message),
+      log: jsonLog(clock, (line) => warnings.push(line), "warn"),
+    },
+    clock,
+  );
+  await plane.apply({ revision: "r1", resources: await resourcesIn(join(folder.path, "config")) } as never);
+  const [bound] = plane.open([
+    {
+      kind: "service",
+      name: "web",
+      hostname: "127.0.0.1",
+      port: 0,
+      transport: "plain",
+      host: "web.default",
+      servicePort: 0,
+    },
+  ]);
+  return {
+    port: bound!.port,
+    warnings,
+    ...logReader(target),
+    metric: async (name, labels = {}) => sumOf(aggregate, name, labels),
+    skip: (ms) => clock.skip(ms),
+    get active() {
+      return plane.active;
+    },
+    async [Symbol.asyncDispose]() {
+      plane.close();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function resourcesIn(directory: string) {
+  const { documents } = await loadDirectory(directory);
+  const compiled = compile(documents, []);
+  if (!isRunnable(compiled)) throw new Error(`Cannot run the test's config: ${JSON.stringify(compiled.problems)}`);
+  return compiled.resources;
+}
+
+function skippingClock(): Clock & { skip(ms: number): void } {
+  let skipped = 0;
+  return {
+    ...systemClock,
+    now: () => systemClock.now() + skipped,
+    monotonic: () => systemClock.monotonic() + skipped,
+    skip: (ms) => {
+      skipped += ms;
+    },
+  };
+}
+
+function sumOf(aggregate: Aggregate, name: string, labels: Readonly<Record<string, string>>): number {
+  let sum = 0;
+  for (const { definition, series } of aggregate.totals()) {
+    if (definition.name !== name) continue;
+    for (const one of series) {
+      if (Object.entries(labels).every(([label, value]) => one.labels[label] === value)) sum += one.values[0]!;
+    }
+  }
+  return sum;
+}
