@@ -14,6 +14,12 @@ const MORE = "more";
 
 /** In the order in which help shows them. */
 export const VERBS: Readonly<Record<string, VerbEntry>> = {
+  proxy: {
+    chapter: RUN,
+    about: "run a proxy: beside an app, or at the edge",
+    load: () => import("./proxy.ts"),
+  },
+  control: { chapter: RUN, about: "run the control plane", load: () => import("./control.ts") },
   "sample-app": {
     chapter: RUN,
     about: "run a small HTTP service to try a mesh with",

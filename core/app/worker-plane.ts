@@ -1,5 +1,5 @@
 import { type Clock, Deadlines, type Log, messageOf, systemRandom } from "../base/mod.ts";
-import type { Endpoint } from "../cluster/mod.ts";
+import { type Cluster, type Endpoint, latencyAt } from "../cluster/mod.ts";
 import { DEFAULT_HEAD_LIMITS, ServerConnection, type ServerSettings, Stage } from "../http/mod.ts";
 import { type ConnectionLimit, type Listener, listen } from "../listener/mod.ts";
 import type { PluginEngine } from "../plugin/engine/mod.ts";
@@ -32,6 +32,7 @@ import {
 } from "../telemetry/mod.ts";
 import { Upstream } from "../upstream/mod.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
+import type { ClusterReport } from "./planes.ts";
 import { Trust } from "./trust.ts";
 
 /** What a worker asks of the main thread. */
@@ -272,6 +273,33 @@ export class WorkerPlane {
     this.#upstream.close();
     this.#engine?.close();
     this.#logWriter?.close();
+  }
+
+  /** Endpoints with their health, as this worker sees them. */
+  clusters(): readonly ClusterReport[] {
+    const { now } = this.#deadlines;
+    return Array.from(this.#mesh.snapshot.clusters.values(), (cluster) => ({
+      name: cluster.name,
+      balancer: cluster.balancer,
+      endpoints: cluster.endpoints.map((endpoint) => this.#report(cluster, endpoint, now)),
+    }));
+  }
+
+  #report(cluster: Cluster, endpoint: Endpoint, now: number): ClusterReport["endpoints"][number] {
+    const { ejectedUntil, ejectReason } = endpoint;
+    const latency = latencyAt(endpoint, now);
+    return {
+      address: endpoint.authority,
+      weight: cluster.weights[cluster.targets.indexOf(endpoint)] ?? 0,
+      identity: endpoint.identity,
+      isHealthy: ejectedUntil === 0,
+      ejection:
+        ejectedUntil === 0
+          ? null
+          : { reason: ejectReason ?? "unknown", untilMs: this.#clock.now() + ejectedUntil - now },
+      inFlight: endpoint.inflight,
+      ewmaMs: latency < 0 ? null : latency,
+    };
   }
 
   /** New access log files after a rotation. */

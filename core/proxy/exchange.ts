@@ -2,7 +2,7 @@ import { Deadline, NO_BYTES } from "../base/mod.ts";
 import type { Cluster, Endpoint } from "../cluster/mod.ts";
 import { type ClientConnection, Exchange } from "../http/mod.ts";
 import type { HeaderChanges, Plugin, Verdict } from "../plugin/mod.ts";
-import type { Filterable } from "../policy/mod.ts";
+import type { Filterable, Permitted } from "../policy/mod.ts";
 import type { RuleBackend } from "../route/mod.ts";
 import type { RouteEntry, Snapshot } from "../snapshot/mod.ts";
 import type { DialFailure, Waiter } from "../upstream/mod.ts";
@@ -79,6 +79,8 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
   router: Plugin | null = null;
   policy = "";
   refusal: Verdict | null = null;
+  /** This exchange, once every policy has let it through: what another attempt needs. */
+  permitted: (MeshExchange & Permitted) | null = null;
 
   // balance, connect, forward
   backend: RuleBackend | null = null;
@@ -157,6 +159,7 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
     this.policy = "";
     this.router = null;
     this.refusal = null;
+    this.permitted = null;
     this.backend = null;
     this.cluster = null;
     this.endpoint = null;

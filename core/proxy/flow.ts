@@ -8,7 +8,6 @@ import {
   type Trailers,
   UpstreamFailure,
 } from "../http/mod.ts";
-import type { Permitted } from "../policy/mod.ts";
 import { DialFailure } from "../upstream/mod.ts";
 import { type Flow, MeshExchange, Stage } from "./exchange.ts";
 import { ConnectFailed, MalformedRequest, MalformedResponse, UntrustedPeer, UpstreamReset } from "./failure.ts";
@@ -151,7 +150,7 @@ export class Serving implements ResponseHandler, Flow {
     exchange.answeredAt = 0;
     const { generation } = exchange;
     try {
-      attempt(exchange as MeshExchange & Permitted, this.#mesh);
+      attempt(exchange.permitted!, this.#mesh);
     } catch (error) {
       this.rescue(error, exchange);
     }

@@ -32,6 +32,7 @@ export function serve(exchange: MeshExchange, mesh: Mesh): void {
 
 /** One attempt at an exchange that every policy let through. */
 export function attempt(exchange: MeshExchange & Permitted, mesh: Mesh): void {
+  exchange.permitted = exchange;
   const endpoint = balance(exchange, mesh); //                    NoBackend, NoHealthyEndpoint
   const connection = mesh.upstream.connect(exchange, endpoint, exchange);
   if (connection === "overflow")

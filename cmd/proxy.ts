@@ -1,0 +1,63 @@
+import { type ProxyOptions, startProxy } from "../core/app/mod.ts";
+import { text, toggle } from "./flag.ts";
+import {
+  announce,
+  commonOptions,
+  controlSource,
+  credentialsFrom,
+  IDENTITY,
+  listenPlans,
+  processLog,
+  SERVING_FLAGS,
+  sidecarPlans,
+} from "./serving.ts";
+import { firstSignal } from "./signals.ts";
+import { Usage } from "./usage.ts";
+import { defineVerb } from "./verb.ts";
+
+export const verb = defineVerb({
+  flags: {
+    ...SERVING_FLAGS,
+    config: text({ hint: "DIR", about: "manifests to serve without a control plane; reloaded when they change" }),
+    identity: text(IDENTITY),
+    upstreamTls: toggle("TLS toward endpoints of which no identity is known, with --identity"),
+  },
+  details: [
+    "Runs the data plane until a signal, then drains. With --config it serves what the manifests say, alone: an edge",
+    "proxy from one directory. With --control it joins a mesh: it gets its identity and configuration from there,",
+    "keeps the last good of both on disk, and registers the app behind --port.",
+  ].join(" "),
+  examples: [
+    ["mesh proxy --config examples/edge --listen 127.0.0.1:8080=web", "an edge proxy from files"],
+    ["mesh proxy --name web --port 8080 --control 127.0.0.1:15012 --token TOKEN", "a sidecar of an app on port 8080"],
+  ],
+  async run({ flags }) {
+    const log = processLog(flags);
+    const credentials = await credentialsFrom(flags.identity);
+    const hasControl = flags.control.length > 0;
+    if (hasControl === (flags.config !== null))
+      throw new Usage("give either --config DIR or --control HOST:PORT", "proxy");
+    if (flags.config !== null && flags.listen.length === 0)
+      throw new Usage("--listen is missing: say ADDR=SERVICE", "proxy");
+    if (flags.upstreamTls && credentials === null) throw new Usage("--upstream-tls needs --identity", "proxy");
+    const sidecar = hasControl ? sidecarPlans(flags, flags.outbound) : [];
+    const options: ProxyOptions = {
+      ...commonOptions(flags, log),
+      source: flags.config === null ? await controlSource(flags, log) : { kind: "files", directory: flags.config },
+      listeners: [...sidecar, ...listenPlans(flags, credentials !== null || hasControl)],
+      credentials,
+      upstreamTls: flags.upstreamTls,
+    };
+    const proxy = await startProxy(options);
+    const ended = firstSignal();
+    process.on("SIGHUP", () => proxy.reopenLogs());
+    await proxy.ready;
+    announce("proxy", proxy, flags.output);
+    const drainAsked = new Promise<void>((resolve) => {
+      proxy.onDrainAsked = resolve;
+    });
+    await Promise.race([ended, drainAsked]);
+    await proxy.stop(flags.drain);
+    return 0;
+  },
+});

@@ -1,0 +1,65 @@
+import type { Clock } from "../base/mod.ts";
+import type { SnapshotModel } from "../snapshot/mod.ts";
+import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
+import { type PlaneHost, WorkerPlane } from "./worker-plane.ts";
+
+/** The data plane as the main thread drives it: in this thread, or in workers. */
+export interface Planes {
+  /** Binds listeners in every worker; ports that were 0 are the same in all of them. */
+  open(plans: readonly ListenerPlan[]): Promise<readonly Bound[]>;
+  apply(model: SnapshotModel): Promise<void>;
+  identify(credentials: Credentials): void;
+  /** Stops accepting; resolves when nothing is under way, or at the deadline with what still is. */
+  drain(deadlineMs: number): Promise<number>;
+  close(): Promise<void>;
+  reopenLogs(): void;
+  /** What the clusters look like from the workers, for the admin port. */
+  clusters(): Promise<readonly ClusterReport[]>;
+  readonly workers: number;
+}
+
+/** Endpoints as one worker sees them. */
+export interface ClusterReport {
+  readonly name: string;
+  readonly balancer: string;
+  readonly endpoints: readonly {
+    readonly address: string;
+    readonly weight: number;
+    readonly identity: string | null;
+    readonly isHealthy: boolean;
+    readonly ejection: { readonly reason: string; readonly untilMs: number } | null;
+    readonly inFlight: number;
+    readonly ewmaMs: number | null;
+  }[];
+}
+
+/** How often a drain looks whether it is done. */
+const DRAIN_LOOK_MS = 20;
+
+/** The data plane on the main thread: least memory, one core. */
+export function localPlanes(plan: PlanePlan, host: PlaneHost, clock: Clock): Planes {
+  const plane = new WorkerPlane(plan, host, clock);
+  return {
+    workers: 1,
+    open: async (plans) => plane.open(plans),
+    apply: (model) => plane.apply(model),
+    identify: (credentials) => plane.identify(credentials),
+    drain: (deadlineMs) => drained(plane, clock, deadlineMs),
+    close: async () => plane.close(),
+    reopenLogs: () => plane.reopenLog(),
+    clusters: async () => plane.clusters(),
+  };
+}
+
+/** Drains a plane; resolves with the exchanges that were left at the deadline. */
+export function drained(plane: WorkerPlane, clock: Clock, deadlineMs: number): Promise<number> {
+  plane.drain();
+  const until = clock.monotonic() + deadlineMs;
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const look = clock.every(DRAIN_LOOK_MS, () => {
+    if (plane.active > 0 && clock.monotonic() < until) return;
+    look.cancel();
+    resolve(plane.active);
+  });
+  return promise;
+}

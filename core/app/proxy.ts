@@ -1,0 +1,287 @@
+import type { AdminSources, CertificateFacts } from "../admin/mod.ts";
+import type { Clock, Log } from "../base/mod.ts";
+import type { Address } from "../config/mod.ts";
+import type { DataPlane, Discovery, DiscoveryOptions } from "../discovery/mod.ts";
+import { SharedCounters } from "../plugin/mod.ts";
+import type { SnapshotModel } from "../snapshot/mod.ts";
+import { Aggregate, type EdgePeer, exposition, Region } from "../telemetry/mod.ts";
+import { openDoors } from "./doors.ts";
+import { type FileSource, startFiles } from "./files.ts";
+import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
+import { localPlanes, type Planes } from "./planes.ts";
+import { Threads } from "./threads.ts";
+
+/** Where a proxy's configuration comes from. */
+export type ProxySource =
+  | { readonly kind: "files"; readonly directory: string }
+  | {
+      readonly kind: "control";
+      /** Everything discovery needs but what this room gives it. */
+      readonly discovery: Omit<DiscoveryOptions, "dataPlane" | "clock" | "log" | "random" | "workload">;
+      /** Made when the inbound ports are bound: by app port, the port that was bound for it. */
+      readonly workload: (inbound: ReadonlyMap<number, number>) => DiscoveryOptions["workload"];
+    };
+
+export interface ProxyOptions {
+  readonly source: ProxySource;
+  readonly listeners: readonly ListenerPlan[];
+  /** Threads that serve. 1: the main thread does. */
+  readonly concurrency: number;
+  readonly self: EdgePeer | null;
+  readonly accessLog: PlanePlan["accessLog"];
+  /** Certificate and key from files; null where discovery gets one, or none is needed. */
+  readonly credentials: Credentials | null;
+  readonly upstreamTls: boolean;
+  readonly maxConnections: number;
+  /** Side doors: null leaves one shut. `free`: another port is taken where this one is. */
+  readonly doors: { readonly admin: Door | null; readonly health: Door | null; readonly metrics: Door | null };
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+}
+
+export interface Door {
+  readonly address: Address;
+  readonly free: boolean;
+}
+
+export interface RunningProxy {
+  readonly bound: readonly Bound[];
+  readonly doors: { readonly admin: Address | null; readonly health: Address | null; readonly metrics: Address | null };
+  /** Resolves when it serves with a configuration and, beside a control plane, an identity. */
+  readonly ready: Promise<void>;
+  readonly revision: string;
+  readonly identity: string | null;
+  /** Withdraws, finishes what is under way within the deadline, and ends. Resolves with the exchanges cut off. */
+  stop(deadlineMs: number): Promise<number>;
+  /** Ends now. */
+  close(): Promise<void>;
+  reopenLogs(): void;
+  /** Someone asked for the drain by the admin port. */
+  onDrainAsked: (() => void) | null;
+}
+
+/** Builds a proxy, in order: data plane, listeners, side doors, configuration. */
+export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
+  const proxy = new MeshProxy(options);
+  try {
+    await proxy.start();
+  } catch (error) {
+    await proxy.close();
+    throw error;
+  }
+  return proxy;
+}
+
+/** Token buckets that all plugins of a proxy share. */
+const COUNTER_KEYS = 16_384;
+
+class MeshProxy implements RunningProxy, DataPlane {
+  bound: readonly Bound[] = [];
+  onDrainAsked: (() => void) | null = null;
+  readonly #options: ProxyOptions;
+  readonly #aggregate = new Aggregate();
+  readonly #planes: Planes;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #applied: ReturnType<typeof appliedCounters>;
+  #admin: Awaited<ReturnType<typeof openDoors>> | null = null;
+  #files: FileSource | null = null;
+  #discovery: Discovery | null = null;
+  #model: SnapshotModel | null = null;
+  #credentials: Credentials | null;
+  #notAfter = 0;
+  #isReady = false;
+  #isDraining = false;
+
+  constructor(options: ProxyOptions) {
+    this.#options = options;
+    this.#credentials = options.credentials;
+    this.#ready.promise.catch(() => {});
+    this.#applied = appliedCounters(this.#aggregate);
+    this.#planes = this.#makePlanes();
+    this.#gauges();
+  }
+
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+  get doors() {
+    return this.#admin?.addresses ?? { admin: null, health: null, metrics: null };
+  }
+  get revision(): string {
+    return this.#model?.revision ?? "";
+  }
+  get identity(): string | null {
+    return this.#credentials?.spiffeId ?? null;
+  }
+
+  #makePlanes(): Planes {
+    const { options, plan } = { options: this.#options, plan: this.#plan() };
+    const aggregate = this.#aggregate;
+    const shared = {
+      want: (host: string) => this.#want(host),
+      blob: (sha256: string) => this.#blob(sha256),
+      log: options.log,
+    };
+    if (options.concurrency === 1) {
+      return localPlanes(plan, { ...shared, telemetry: (message) => aggregate.receive(0, message) }, options.clock);
+    }
+    const telemetry = { telemetry: aggregate.receive.bind(aggregate), retire: aggregate.retire.bind(aggregate) };
+    return new Threads(plan, options.concurrency, { ...shared, ...telemetry }, options.clock);
+  }
+
+  #plan(): PlanePlan {
+    const { self, accessLog, upstreamTls, maxConnections, concurrency, clock, random } = this.#options;
+    const seed = Math.floor(random() * 2 ** 32);
+    const counters = SharedCounters.allocate(COUNTER_KEYS, clock.now(), Math.floor(random() * 2 ** 32));
+    return { self, accessLog, upstreamTls, maxConnections, seed, counters, shared: concurrency > 1 };
+  }
+
+  async start(): Promise<void> {
+    const { listeners, credentials, source } = this.#options;
+    if (credentials !== null) this.#planes.identify(credentials);
+    // Explicit listeners answer for services; before there is any, a connection would only be refused.
+    if (source.kind === "files") await this.#startFiles(source.directory);
+    this.bound = await this.#planes.open(listeners);
+    this.#admin = await openDoors(this.#options.doors, this.#sources(), this.#options.log);
+    if (source.kind === "control") await this.#startDiscovery(source);
+    else this.#becomeReady();
+  }
+
+  async #startFiles(directory: string): Promise<void> {
+    const { clock, log } = this.#options;
+    this.#files = await startFiles({ directory, clock, log, apply: (model) => this.apply(model) });
+  }
+
+  async #startDiscovery(source: Extract<ProxySource, { kind: "control" }>): Promise<void> {
+    const { clock, log, random, listeners } = this.#options;
+    const inbound = new Map<number, number>();
+    listeners.forEach((plan, i) => {
+      if (plan.kind === "inbound") inbound.set(plan.appPort, this.bound[i]!.port);
+    });
+    const { startDiscovery } = await import("../discovery/mod.ts");
+    this.#discovery = startDiscovery({
+      ...source.discovery,
+      workload: source.workload(inbound),
+      dataPlane: this,
+      clock,
+      log,
+      random,
+    });
+    this.#discovery.ready.then(
+      () => this.#becomeReady(),
+      (error) => this.#ready.reject(error),
+    );
+  }
+
+  #becomeReady(): void {
+    this.#isReady = true;
+    this.#ready.resolve();
+  }
+
+  // ---- DataPlane ----
+
+  async apply(model: SnapshotModel): Promise<void> {
+    try {
+      await this.#planes.apply(model);
+      this.#applied.ok.add();
+      this.#model = model;
+    } catch (error) {
+      this.#applied.refused.add();
+      throw error;
+    }
+  }
+
+  identify(svid: {
+    spiffeId: string;
+    certificate: string;
+    privateKey: string;
+    bundle: string;
+    notAfter: number;
+  }): void {
+    const { spiffeId, certificate, privateKey, bundle, notAfter } = svid;
+    this.#credentials = { spiffeId, certificate, privateKey, bundle };
+    this.#notAfter = notAfter;
+    this.#planes.identify(this.#credentials);
+    this.#options.log.info("identity", { spiffeId, notAfter: new Date(notAfter).toISOString() });
+  }
+
+  async #want(host: string): Promise<void> {
+    if (this.#discovery !== null) await this.#discovery.want(host);
+  }
+
+  async #blob(sha256: string): Promise<Uint8Array> {
+    const from = this.#discovery ?? this.#files;
+    if (from === null) throw new Error(`no source has started that could have module ${sha256}`);
+    return await from.blob(sha256);
+  }
+
+  // ---- what can be seen ----
+
+  #gauges(): void {
+    const aggregate = this.#aggregate;
+    aggregate.gauge("mesh_config_revision_info", "The revision that serves.", ["revision"], () => [
+      { labels: { revision: this.revision }, value: 1 },
+    ]);
+    aggregate.gauge("mesh_certificate_expiry_timestamp_seconds", "When the certificate ends.", [], () => [
+      { labels: {}, value: this.#notAfter / 1000 },
+    ]);
+    aggregate.gauge("mesh_workers", "Threads that serve.", [], () => [{ labels: {}, value: this.#planes.workers }]);
+  }
+
+  #sources(): AdminSources {
+    return {
+      config: () => ({
+        revision: this.revision,
+        resources: this.#model?.resources ?? [],
+        discovery: this.#discovery?.state() ?? null,
+      }),
+      clusters: () => this.#planes.clusters(),
+      certificates: () => this.#certificates(),
+      notReady: () => (this.#isReady ? [] : [this.#discovery?.state().lastError ?? "no configuration yet"]),
+      isDraining: () => this.#isDraining,
+      drain: () => this.onDrainAsked?.(),
+      log: this.#options.log,
+      metrics: () => exposition(this.#aggregate),
+    };
+  }
+
+  #certificates(): readonly CertificateFacts[] {
+    const state = this.#discovery?.state().identity;
+    if (state?.notBefore == null || state.notAfter === null) return [];
+    const { spiffeId, notBefore, notAfter, nextRenewal } = state;
+    return [{ spiffeId, notBefore, notAfter, nextRenewalAt: nextRenewal }];
+  }
+
+  // ---- the end ----
+
+  async stop(deadlineMs: number): Promise<number> {
+    this.#isDraining = true;
+    const { log } = this.#options;
+    const late = (await this.#discovery?.withdraw(deadlineMs / 2).catch(() => [])) ?? [];
+    if (late.length > 0) log.warn("some proxies have not confirmed the withdrawal", { proxies: late.join(",") });
+    const cut = await this.#planes.drain(deadlineMs);
+    if (cut > 0) log.warn("exchanges were cut off at the drain deadline", { exchanges: cut });
+    await this.close();
+    return cut;
+  }
+
+  async close(): Promise<void> {
+    this.#ready.reject(new Error("the proxy is stopping"));
+    this.#files?.close();
+    await this.#discovery?.close();
+    await this.#planes.close();
+    await this.#admin?.close();
+  }
+
+  reopenLogs(): void {
+    this.#planes.reopenLogs();
+  }
+}
+
+/** Counted on the main thread: its region is the one before the first worker's. */
+function appliedCounters(aggregate: Aggregate) {
+  const region = new Region((message) => aggregate.receive(-1, message));
+  const family = region.counter("mesh_snapshots_total", "Snapshots given to the data plane.", ["outcome"]);
+  return { ok: family.with("applied"), refused: family.with("refused") };
+}
