@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import apache from "../../test/fixtures/vectors/http1/apache-http-strict.json";
+import { type Answer, apacheStrict } from "../../test/conformance/apache-strict.ts";
 import llhttp from "../../test/fixtures/vectors/http1/llhttp-cases.json";
 import { cuttings, type Reading, readMessages, seeded } from "../../test/harness/http1-reader.ts";
 import { REFUSED, UNSUPPORTED } from "./parse.ts";
@@ -196,62 +196,18 @@ function oneLine(text: string): string {
   return text.replace(/[\r\n]/g, "");
 }
 
-/** Where this codec differs from Apache's strict mode, by request, with the reason. */
-const APACHE_EXCEPTIONS: Readonly<Record<string, { readonly answer: string; readonly why: string }>> = {
-  "get / HTTP/1.0\r\n\r\n": { answer: "accepted", why: ANY_METHOD },
-  "GET / HTTP/2.0\r\nHost: localhost\r\n\r\n": {
-    answer: "505",
-    why: "a major version we do not speak is not read as if we did (RFC 9110, section 15.6.6)",
-  },
-  "GET / HTTP/1.0\r\r": { answer: "400", why: "told at once, where Apache waits for the line to end" },
-  "GET /\r\n": { answer: "400", why: "told at once; Apache drops the connection" },
-  "GET / HTTP/1.0\r\nHost: localhost:80 x\r\n\r": {
-    answer: "incomplete",
-    why: "the line feed that would end the head is missing: 408 at the head deadline; with it, 400",
-  },
-  "GET /regression-header HTTP/1.1\r\nHost:localhost\r\n\r\n": {
-    answer: "accepted",
-    why: "Apache's 500 comes from a handler in its test suite",
-  },
-};
-
-describe("Apache's strict table", () => {
-  test("is all there", () => {
-    expect(apache.cases).toHaveLength(80);
-  });
-
-  for (const { request, request_base64, expect_strict } of apache.cases) {
-    test(`${JSON.stringify(request)} reads as in the table, however it is cut`, () => {
-      const input = Buffer.from(request_base64, "base64");
-      const exception = APACHE_EXCEPTIONS[request];
-
-      for (const cuts of cuttings(input.length, seeded(input.length))) {
-        const answer = answerTo(readMessages("request", input, cuts));
-
-        if (exception === undefined) expect(answersOf(expect_strict)).toContain(answer);
-        else expect(answer).toBe(exception.answer);
-      }
-    });
+apacheStrict(async (request) => {
+  const answer = answerTo(readMessages("request", request));
+  for (const cuts of cuttings(request.length, seeded(request.length))) {
+    expect(answerTo(readMessages("request", request, cuts))).toBe(answer);
   }
-
-  test("a malformed Host is refused once its head is whole", () => {
-    const reading = readMessages("request", latin1("GET / HTTP/1.0\r\nHost: localhost:80 x\r\n\r\n"));
-
-    expect(reading.problem).toBe("Host is not host[:port]");
-  });
+  return answer;
 });
 
-function answerTo({ end, code, problem }: Reading): string {
+function answerTo({ end, code, problem }: Reading): Answer {
   if (end !== "refused") return end === "incomplete" ? end : "accepted";
   if (code === UNSUPPORTED) return problem.startsWith("HTTP") ? "505" : "501";
-  return code === REFUSED ? "400" : `code ${code}`;
-}
-
-/** 0: any error; 1 and 200: any success; null: the connection is dropped. */
-function answersOf(expected: number | null): string[] {
-  if (expected === 0) return ["400", "501", "505"];
-  if (expected === 1 || expected === 200) return ["accepted"];
-  return [String(expected)];
+  return code === REFUSED ? "400" : "431";
 }
 
 function latin1(text: string): Buffer {

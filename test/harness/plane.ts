@@ -12,6 +12,8 @@ export interface Plane extends Hop {
   readonly warnings: readonly string[];
   /** Lets so much time have passed for the proxy, at once. */
   skip(ms: number): void;
+  /** Port of its forward proxy. */
+  readonly forwardPort: number;
   /** Exchanges under way. */
   readonly active: number;
 }
@@ -50,7 +52,7 @@ export async function startPlane(backendPort: number, options: PlaneOptions = {}
     clock,
   );
   await plane.apply({ revision: "r1", resources: await resourcesIn(join(folder.path, "config")) } as never);
-  const [bound] = plane.open([
+  const [bound, forward] = plane.open([
     {
       kind: "service",
       name: "web",
@@ -60,9 +62,11 @@ export async function startPlane(backendPort: number, options: PlaneOptions = {}
       host: "web.default",
       servicePort: 0,
     },
+    { kind: "forward", name: "outbound", hostname: "127.0.0.1", port: 0, transport: "plain" },
   ]);
   return {
     port: bound!.port,
+    forwardPort: forward!.port,
     warnings,
     ...logReader(target),
     metric: async (name, labels = {}) => sumOf(aggregate, name, labels),
@@ -90,6 +94,8 @@ function skippingClock(): Clock & { skip(ms: number): void } {
     ...systemClock,
     now: () => systemClock.now() + skipped,
     monotonic: () => systemClock.monotonic() + skipped,
+    // What is written out once a second, is here at once.
+    after: (ms, call) => systemClock.after(Math.min(ms, 10), call),
     skip: (ms) => {
       skipped += ms;
     },
