@@ -353,6 +353,7 @@ export class ServerConnection implements ServerStream, WireOwner {
   #next(): void {
     this.#phase = Phase.Head;
     this.requestComplete = true;
+    this.responseStarted = false;
     this.#idleSince = this.#settings.deadlines.now;
     if (!this.#deadline.isSet) this.#settings.deadlines.set(this.#deadline, this.#settings.idleTimeoutMs);
     if (this.#reading) return;
