@@ -9,8 +9,8 @@ test("a bucket gives its limit at once, then says when to come back", () => {
   const left = [1, 2, 3, 4].map(() => counters.take(1, key("a"), 3, 1000, 1, 1000));
 
   expect(left).toEqual([2, 1, 0, -334]);
-  expect(counters.take(1, key("a"), 3, 1000, 1, 1332)).toBe(-2);
-  expect(counters.take(1, key("a"), 3, 1000, 1, 1334)).toBe(0);
+  expect(counters.take(1, key("a"), 3, 1000, 1, 1333)).toBe(0);
+  expect(counters.take(1, key("a"), 3, 1000, 1, 1333)).toBe(-334);
 });
 
 test("keys, limits and owners have buckets of their own", () => {

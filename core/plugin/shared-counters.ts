@@ -13,6 +13,7 @@ const FRESH = -(2n ** 62n);
 const FIRST_FRESH = -(2n ** 63n);
 const LARGEST_SUM = 2n ** 62n;
 const SUM_LIFE_S = 3600;
+const MOST_ROUNDING_MS = 0.5;
 /** Turns to wait for a set that another worker is changing; after that the worker has died in the middle of it. */
 const MOST_TURNS = 1 << 20;
 
@@ -82,8 +83,8 @@ export class SharedCounters {
       if (!this.#holds(slot)) continue; // given to another key meanwhile
       const next = nextFull(this.#toFloat(before), now, windowMs, cost / limit);
       const over = next - now - windowMs;
-      // A thousandth of a token: the rounding of a sum of fractions costs nobody a request.
-      if (over > windowMs / limit / 1000) return -Math.ceil(over);
+      // A thousandth of a token at most: the rounding of a sum of fractions costs nobody a request.
+      if (over > Math.min(windowMs / limit / 1000, MOST_ROUNDING_MS)) return -Math.ceil(over);
       const left = Math.floor((1 - (next - now) / windowMs) * limit + 0.001);
       if (cost === 0) return left;
       if (!this.#change(slot, before, this.#toBits(next), Math.ceil(next / 1000))) continue;

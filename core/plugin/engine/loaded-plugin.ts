@@ -14,6 +14,9 @@ import { selfTestFacts, selfTestHead } from "./self-test.ts";
 /** Fuel for starting a plugin and for its first call: garbage-collected languages set themselves up in them. */
 const START_FUEL = 5_000_000;
 
+/** The tank is a signed 32-bit number. */
+const MOST_FUEL = 0x7fff_ffff;
+
 const OFF: Verdict = fault("off", "it faulted again and again and is off for a while");
 
 /** What a loaded plugin is made of. */
@@ -53,7 +56,7 @@ export class LoadedPlugin implements Plugin {
     const startFuel = this.#begin(this.#instance, START_FUEL);
     const testFuel = this.#selfTest(this.#instance);
     // A later start does what the first did: it gets what that took, twice, and not the whole allowance.
-    this.#firstFuel = parts.model.limits.fuel + 2 * Math.max(startFuel, testFuel);
+    this.#firstFuel = Math.min(MOST_FUEL, parts.model.limits.fuel + 2 * Math.max(startFuel, testFuel));
     this.#fuel = parts.model.limits.fuel;
   }
 

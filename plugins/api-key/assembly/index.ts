@@ -22,10 +22,20 @@ export function configure(): i32 {
   if (!json.enterObject()) return refuse('"keys" is an object of consumers and their keys');
   while (json.nextMember()) {
     const consumer = json.key();
-    if (json.enterArray()) while (json.nextElement()) keys.push(new Key(consumer, digestOf(json.string())));
-    else keys.push(new Key(consumer, digestOf(json.string())));
+    let valid = true;
+    if (json.enterArray()) while (json.nextElement()) valid = add(consumer, json.string()) && valid;
+    else valid = add(consumer, json.string());
+    if (!valid) return refuse('"sha256:" is followed by 64 hex digits, for a key of "' + consumer + '"');
   }
   return 0;
+}
+
+/** A key in the config is its SHA-256 as "sha256:<hex>", or the key itself. False where it is neither. */
+function add(consumer: string, key: string): bool {
+  const digest = key.startsWith("sha256:") ? unhex(key.substring(7)) : sha256(bytesOf(key));
+  if (digest.length != 32) return false;
+  keys.push(new Key(consumer, digest));
+  return true;
 }
 
 export function on_request(): i32 {
@@ -55,13 +65,16 @@ function holderOf(digest: Uint8Array): string | null {
   return found < 0 ? null : keys[found].consumer;
 }
 
-/** A key in the config is its SHA-256 as "sha256:<hex>", or the key itself. */
-function digestOf(key: string): Uint8Array {
-  if (!key.startsWith("sha256:")) return sha256(bytesOf(key));
-  assert(key.length == 7 + 64, "a SHA-256 has 64 hex digits");
-  const digest = new Uint8Array(32);
-  for (let i = 0; i < 32; i++) digest[i] = <u8>parseInt(key.substr(7 + i * 2, 2), 16);
-  return digest;
+/** Bytes of hex digits; none where there is anything else. */
+function unhex(text: string): Uint8Array {
+  if (text.length % 2 != 0) return new Uint8Array(0);
+  const bytes = new Uint8Array(text.length / 2);
+  for (let i = 0; i < text.length; i++) {
+    const digit = "0123456789abcdef".indexOf(text.charAt(i).toLowerCase());
+    if (digit < 0) return new Uint8Array(0);
+    bytes[i >> 1] = <u8>((bytes[i >> 1] << 4) | digit);
+  }
+  return bytes;
 }
 
 function bytesOf(text: string): Uint8Array {
