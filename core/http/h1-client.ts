@@ -164,7 +164,7 @@ export class ClientConnection implements ClientStream, WireOwner {
       this.#partial.append(bytes, p, end);
       return -1;
     }
-    return this.#begin(n);
+    return this.#begin(n, n === end);
   }
 
   #readPartial(bytes: Buffer, p: number, end: number): number {
@@ -184,11 +184,12 @@ export class ClientConnection implements ClientStream, WireOwner {
     );
     if (n === INCOMPLETE) return -1;
     this.#partial = null;
-    const begun = this.#begin(n);
+    const begun = this.#begin(n, n === partial.length);
     return begun < 0 ? begun : p + begun - before;
   }
 
-  #begin(n: number): number {
+  /** `isAll`: no byte has come behind the head. */
+  #begin(n: number, isAll: boolean): number {
     const exchange = this.#exchange!;
     const { request, response } = exchange;
     if (n < 0) {
@@ -214,7 +215,7 @@ export class ClientConnection implements ClientStream, WireOwner {
       this.#reader.begin(response.contentLength);
     }
     this.#settings.handler.response(exchange);
-    if (this.#phase === Phase.Body && this.#reader.done) return this.#complete(null) ? n : -1;
+    if (this.#phase === Phase.Body && this.#reader.done) return this.#complete(null, isAll) ? n : -1;
     return n;
   }
 
@@ -229,23 +230,22 @@ export class ClientConnection implements ClientStream, WireOwner {
       this.#fail(UpstreamFailure.Malformed, reader.problem);
       return -1;
     }
-    if (reader.done && (!this.#complete(reader.trailers) || after < end)) {
-      // More bytes than the response has: whose answer are they?
-      if (after < end) this.#drop(false);
-      return -1;
-    }
+    if (reader.done) return this.#complete(reader.trailers, after === end) ? after : -1;
     return after;
   }
 
-  /** The response is whole; true when the connection can serve again. */
-  #complete(trailers: Trailers | null): boolean {
+  /**
+   * The response is whole; true when the connection can serve again. Bytes
+   * behind it (`isAll` is false) would be read as the answer to somebody else.
+   */
+  #complete(trailers: Trailers | null, isAll: boolean): boolean {
     const exchange = this.#exchange!;
-    const reusable = exchange.response.keepAlive && this.#sent && !this.#out.blocked && !this.#peerEnded;
+    const reusable = isAll && exchange.response.keepAlive && this.#sent && !this.#out.blocked && !this.#peerEnded;
     this.#detach();
     this.#phase = reusable ? Phase.Idle : Phase.Dead;
     this.#settings.handler.responseEnd(exchange, trailers);
     if (this.#phase === Phase.Idle && !this.#dropped) this.#keeper.release(this);
-    else this.#drop(this.#sent);
+    else this.#drop(this.#sent && isAll);
     return reusable;
   }
 
@@ -277,7 +277,7 @@ export class ClientConnection implements ClientStream, WireOwner {
     else if (this.#phase === Phase.Tunnel) this.#settings.handler.responseEnd(exchange, null);
     else if (this.#phase === Phase.Body && this.#reader.endsWithConnection) {
       this.#reader.done = true;
-      this.#complete(null);
+      this.#complete(null, true);
     } else this.#broken("upstream ended the connection");
   }
 

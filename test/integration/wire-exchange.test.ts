@@ -118,6 +118,20 @@ describe("a connection", () => {
     expect((await client.get("/poison/2")).text).toBe("clean");
   });
 
+  test.each([
+    ["a body", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"],
+    ["no body", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"],
+  ])("with more behind a response with %s answers no request that waits already", async (_, response) => {
+    await using client = await served(
+      inTurn(raw(`${response}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison`), ok("clean")),
+    );
+
+    await client.send("GET /w/1 HTTP/1.1\r\nHost: a\r\n\r\nGET /w/2 HTTP/1.1\r\nHost: a\r\n\r\n");
+
+    expect((await client.response()).status).toBe(200);
+    expect((await client.response()).text).toBe("clean");
+  });
+
   test("to an upstream that sent something behind a 204 is not used again", async () => {
     await using client = await served(
       inTurn(raw("HTTP/1.1 204 No Content\r\nContent-Length: 6\r\n\r\npoison"), ok("clean")),
