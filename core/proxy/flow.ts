@@ -160,8 +160,10 @@ export class Serving implements ResponseHandler, Flow {
   // ---- upstream ----
 
   informed(exchange: MeshExchange): void {
+    const downstream = exchange.downstream!;
     exchange.movedAt = this.#mesh.deadlines.now;
-    exchange.downstream!.inform(exchange);
+    downstream.inform(exchange);
+    if (downstream.blocked) exchange.upstream?.pauseBody();
   }
 
   response(exchange: MeshExchange): void {
