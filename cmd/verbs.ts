@@ -20,6 +20,7 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
     load: () => import("./proxy.ts"),
   },
   control: { chapter: RUN, about: "run the control plane", load: () => import("./control.ts") },
+  run: { chapter: RUN, about: "run an app in the mesh, with its sidecar", load: () => import("./run.ts") },
   "sample-app": {
     chapter: RUN,
     about: "run a small HTTP service to try a mesh with",

@@ -25,6 +25,8 @@ export type ProxySource =
 export interface ProxyOptions {
   readonly source: ProxySource;
   readonly listeners: readonly ListenerPlan[];
+  /** Names of listeners that take another port where theirs is taken. */
+  readonly mayMove?: readonly string[];
   /** Threads that serve. 1: the main thread does. */
   readonly concurrency: number;
   readonly self: EdgePeer | null;
@@ -52,7 +54,11 @@ export interface RunningProxy {
   readonly ready: Promise<void>;
   readonly revision: string;
   readonly identity: string | null;
-  /** Withdraws, finishes what is under way within the deadline, and ends. Resolves with the exchanges cut off. */
+  /** Registers the workload: peers may call it from now on. A proxy that was told not to wait has done so. */
+  announce(): void;
+  /** Withdraws the workload, stops accepting and finishes what is under way within the deadline. Resolves with the exchanges left. */
+  drain(deadlineMs: number): Promise<number>;
+  /** Drains and ends. */
   stop(deadlineMs: number): Promise<number>;
   /** Ends now. */
   close(): Promise<void>;
@@ -138,14 +144,28 @@ class MeshProxy implements RunningProxy, DataPlane {
   }
 
   async start(): Promise<void> {
-    const { listeners, credentials, source } = this.#options;
+    const { credentials, source } = this.#options;
     if (credentials !== null) this.#planes.identify(credentials);
     // Explicit listeners answer for services; before there is any, a connection would only be refused.
     if (source.kind === "files") await this.#startFiles(source.directory);
-    this.bound = await this.#planes.open(listeners);
+    this.bound = await this.#open();
     this.#admin = await openDoors(this.#options.doors, this.#sources(), this.#options.log);
     if (source.kind === "control") await this.#startDiscovery(source);
     else this.#becomeReady();
+  }
+
+  /** One after the other, so that the name of a taken address is known. */
+  async #open(): Promise<readonly Bound[]> {
+    const { listeners, mayMove = [] } = this.#options;
+    const bound: Bound[] = [];
+    for (const plan of listeners) {
+      const opened = this.#planes.open([plan]).catch((error) => {
+        if (!mayMove.includes(plan.name)) throw error;
+        return this.#planes.open([{ ...plan, port: 0 }]);
+      });
+      bound.push(...(await opened));
+    }
+    return bound;
   }
 
   async #startFiles(directory: string): Promise<void> {
@@ -255,15 +275,24 @@ class MeshProxy implements RunningProxy, DataPlane {
 
   // ---- the end ----
 
-  async stop(deadlineMs: number): Promise<number> {
+  announce(): void {
+    this.#discovery?.announce();
+  }
+
+  async drain(deadlineMs: number): Promise<number> {
     this.#isDraining = true;
     const { log } = this.#options;
     const late = (await this.#discovery?.withdraw(deadlineMs / 2).catch(() => [])) ?? [];
     if (late.length > 0) log.warn("some proxies have not confirmed the withdrawal", { proxies: late.join(",") });
-    const cut = await this.#planes.drain(deadlineMs);
-    if (cut > 0) log.warn("exchanges were cut off at the drain deadline", { exchanges: cut });
+    const left = await this.#planes.drain(deadlineMs);
+    if (left > 0) log.warn("exchanges are cut off at the drain deadline", { exchanges: left });
+    return left;
+  }
+
+  async stop(deadlineMs: number): Promise<number> {
+    const left = await this.drain(deadlineMs);
     await this.close();
-    return cut;
+    return left;
   }
 
   async close(): Promise<void> {

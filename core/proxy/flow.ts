@@ -148,6 +148,7 @@ export class Serving implements ResponseHandler, Flow {
     }
     exchange.previous = exchange.endpoint;
     exchange.answeredAt = 0;
+    if (!exchange.bodySent) exchange.downstream!.pauseBody();
     const { generation } = exchange;
     try {
       attempt(exchange.permitted!, this.#mesh);

@@ -1,12 +1,17 @@
 import { latin1, NO_BYTES } from "../base/mod.ts";
 import { type ClientConnection, Method } from "../http/mod.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
+import { UpstreamReset } from "./failure.ts";
 import type { Mesh } from "./mesh.ts";
 import { keepPiece, prepareReplay } from "./retry.ts";
 
 const ESTABLISHED = latin1("Connection Established");
 
-/** Sends the request, or what is to be repeated of it, and lets its body flow. */
+/**
+ * Sends the request, or what is to be repeated of it, and lets its body flow.
+ *
+ * @throws {UpstreamReset} where what was sent of the body is no longer at hand.
+ */
 export function forward(exchange: MeshExchange, connection: ClientConnection, mesh: Mesh): void {
   exchange.stage = Stage.Forwarding;
   if (exchange.request.method === Method.Connect) {
@@ -14,6 +19,10 @@ export function forward(exchange: MeshExchange, connection: ClientConnection, me
     return;
   }
   if (exchange.attempts === 1) prepareReplay(exchange);
+  else if (exchange.requestBytes > 0 && exchange.replay === null) {
+    connection.close();
+    throw new UpstreamReset("Cannot repeat the request: its body is no longer at hand");
+  }
   const authority = exchange.request.authorityEnd > 0 ? NO_BYTES : latin1(exchange.cluster!.service.host);
   const added = mesh.added.of(exchange, mesh.self.principal);
   connection.send(exchange, authority, exchange.backend?.requestEdits ?? null, exchange.changes, added);
