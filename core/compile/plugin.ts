@@ -1,4 +1,4 @@
-import { compareText } from "../config/mod.ts";
+import { compareText, type Path } from "../config/mod.ts";
 import { DEFAULT_PLUGIN_LIMITS, type PluginModel } from "../plugin/mod.ts";
 import { type DocumentOf, documentKey, PLUGIN_PHASES } from "../schema/mod.ts";
 import type { Module } from "./model.ts";
@@ -159,7 +159,11 @@ function targetOf(
   const { namespace } = document;
   const path = ["spec", "targetRefs", index];
   if (ref.kind === "Service") {
-    if (services.has(`${namespace}/${ref.name}`)) return [serviceTarget(namespace, ref.name)];
+    const service = services.get(`${namespace}/${ref.name}`);
+    if (service !== undefined) {
+      warnOfBytes(document, service, [...path, "name"], report);
+      return [serviceTarget(namespace, ref.name)];
+    }
     report.warn(document, [...path, "name"], `must name a Service: there is no Service ${namespace}/${ref.name}`);
     return [];
   }
@@ -178,4 +182,15 @@ function targetOf(
     `must name a rule of HTTPRoute ${namespace}/${ref.name} (${known}): current value is ${ref.sectionName}`,
   );
   return [];
+}
+
+/** A plugin judges requests: where there are none to be seen, it guards nothing. */
+function warnOfBytes(document: PluginDocument, { namespace, name, ports }: Service, path: Path, report: Report): void {
+  const tcp = ports.filter(({ protocol }) => protocol === "tcp").map(({ port }) => port);
+  if (tcp.length > 0)
+    report.warn(
+      document,
+      path,
+      `must be a Service of HTTP ports: the plugin does not run at ${tcp.join(", ")} of ${namespace}/${name}`,
+    );
 }

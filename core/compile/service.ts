@@ -50,9 +50,9 @@ export function serviceHost({ namespace, name }: Pick<Service, "namespace" | "na
 }
 
 /**
- * Every name that means a Service. The short name belongs to the namespace
- * `default` alone: in others it would mean different Services to different
- * callers, and a snapshot answers all of them.
+ * Every name that means a Service to all callers. The short name alone belongs
+ * to the namespace `default`; callers of another namespace know the Services
+ * of their own by it, which is for whoever knows the caller to add.
  */
 export function hostsOf(service: Pick<Service, "namespace" | "name">): readonly string[] {
   const { namespace, name } = service;

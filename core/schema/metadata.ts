@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { dnsSubdomain, ignored, labels, object, optional, record, text, withDefault } from "./field.ts";
+import { dnsLabel, dnsSubdomain, ignored, labels, object, optional, record, text, withDefault } from "./field.ts";
 
 /** The namespace of a document that names none. */
 export const DEFAULT_NAMESPACE = "default";
@@ -8,7 +8,7 @@ export const DEFAULT_NAMESPACE = "default";
 export function metadata(name: z.ZodType<string> = dnsSubdomain()) {
   return object({
     name,
-    namespace: optional(dnsSubdomain()),
+    namespace: optional(dnsLabel()),
     labels: withDefault(labels(), {}),
     annotations: withDefault(record(text("text (put it in quotes)")), {}),
     creationTimestamp: optional(text("a time like 2026-01-31T12:00:00Z", (time) => !Number.isNaN(Date.parse(time)))),

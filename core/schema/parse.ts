@@ -3,9 +3,9 @@ import { messageOf } from "../base/mod.ts";
 import { foundText, inOrder, nearest, type Path, type Problem, pathText, problemOf } from "../config/mod.ts";
 import type { Document } from "./document.ts";
 import { findingsOf } from "./issue.ts";
-import { groupOf, isKindName, KINDS, type KindName, OWN_GROUPS, PLANNED_KINDS } from "./kinds.ts";
+import { groupOf, isKindName, KIND_NAMES, KINDS, type KindName, OWN_GROUPS, PLANNED_KINDS } from "./kinds.ts";
 import { DEFAULT_NAMESPACE } from "./metadata.ts";
-import { keyPathAt, offsetOf, placeAt, Source, YAML_OPTIONS } from "./source.ts";
+import { keyPathAt, offsetOf, Places, placeAt, SourceTree, YAML_OPTIONS } from "./source.ts";
 
 /** A file's text with the name that problems call it by. JSON is YAML too. */
 export interface SourceText {
@@ -56,6 +56,7 @@ class Reader {
   readonly #text: string;
   readonly #lines: LineCounter;
   readonly #hasAliases: boolean;
+  #tree: { readonly of: YamlDocument; readonly tree: SourceTree } | null = null;
 
   constructor(file: string, text: string, lines: LineCounter) {
     this.#file = file;
@@ -136,15 +137,20 @@ class Reader {
     if (scope === "Cluster" && given !== undefined)
       this.#add(yaml, [...at, "metadata", "namespace"], `must be left out: a ${kind} is in no namespace`);
     const namespace = scope === "Cluster" ? "" : (given ?? DEFAULT_NAMESPACE);
-    const [start, , end] = yaml.range ?? [0, 0, this.#text.length];
-    const source = new Source(this.#text, [start, end], this.#lines, at);
-    const locate = (path: Path) => source.locate(path);
+    const places = new Places(this.#treeOf(yaml), at);
+    const locate = (path: Path) => places.of(path);
     // The schema was chosen by the kind, which the compiler cannot follow through a union.
     this.documents.push({ kind, name, namespace, body: result.data, raw, file: this.#file, locate } as Document);
   }
 
+  /** Items of a List share their tree. */
+  #treeOf(yaml: YamlDocument): SourceTree {
+    if (this.#tree?.of !== yaml) this.#tree = { of: yaml, tree: new SourceTree(this.#text, this.#lines, yaml.range) };
+    return this.#tree.tree;
+  }
+
   #addUnknownKind(yaml: YamlDocument, { apiVersion, kind }: Header, at: Path): void {
-    const known = Object.keys(KINDS);
+    const known = KIND_NAMES;
     const own = OWN_GROUPS.includes(groupOf(apiVersion));
     const meant = nearest(kind, known);
     const hint = meant === null ? `the kinds are ${known.join(", ")}` : `did you mean ${meant}?`;

@@ -9,7 +9,7 @@ import {
   parseDocument,
   type Range,
 } from "yaml";
-import type { Path } from "../config/mod.ts";
+import { type Path, pathText } from "../config/mod.ts";
 import type { Place } from "./document.ts";
 
 /** How documents are read: YAML 1.2 with merge keys, as Kubernetes reads them. Errors are data, not text with frames. */
@@ -22,33 +22,57 @@ export interface YamlRoot {
 }
 
 /**
- * A document's text, from which the place of any value can be told. It keeps
- * the text and reads it again when asked: a syntax tree would hold twenty
- * times as much for every document, and most have nothing wrong with them.
+ * The text of one YAML document, from which its tree can be had again. It
+ * keeps the text: the tree would hold twenty times as much, and most documents
+ * have nothing wrong with them. A tree that was made stays while it is in use.
  */
-export class Source {
+export class SourceTree {
   readonly #text: string;
+  readonly #lines: LineCounter;
   readonly #start: number;
   readonly #end: number;
-  readonly #lines: LineCounter;
-  /** Path inside the text at which the document begins: items of a List. */
-  readonly #prefix: Path;
+  #tree: WeakRef<YamlRoot> | null = null;
 
-  constructor(text: string, range: readonly [number, number], lines: LineCounter, prefix: Path = []) {
+  constructor(text: string, lines: LineCounter, range: Range | null | undefined) {
     this.#text = text;
-    this.#start = range[0];
-    this.#end = range[1];
     this.#lines = lines;
-    this.#prefix = prefix;
+    this.#start = range?.[0] ?? 0;
+    this.#end = range?.[2] ?? text.length;
   }
 
   locate(path: Path): Place {
-    const document = parseDocument(this.#text.slice(this.#start, this.#end), YAML_OPTIONS);
-    return placeAt(this.#lines, this.#start + offsetOf(document, [...this.#prefix, ...path]));
+    return placeAt(this.#lines, this.#start + offsetOf(this.#read(), path));
   }
 
-  within(prefix: Path): Source {
-    return new Source(this.#text, [this.#start, this.#end], this.#lines, [...this.#prefix, ...prefix]);
+  #read(): YamlRoot {
+    const known = this.#tree?.deref();
+    if (known !== undefined) return known;
+    const tree = parseDocument(this.#text.slice(this.#start, this.#end), YAML_OPTIONS);
+    this.#tree = new WeakRef<YamlRoot>(tree);
+    return tree;
+  }
+}
+
+/** Where the values of a document stand; a document may be part of a tree, as the items of a List are. */
+export class Places {
+  readonly #tree: SourceTree;
+  readonly #prefix: Path;
+  /** Those that were asked for: the same problems are told at every compilation. */
+  #known: Map<string, Place> | null = null;
+
+  constructor(tree: SourceTree, prefix: Path) {
+    this.#tree = tree;
+    this.#prefix = prefix;
+  }
+
+  of(path: Path): Place {
+    const key = pathText(path);
+    const known = this.#known?.get(key);
+    if (known !== undefined) return known;
+    const place = this.#tree.locate([...this.#prefix, ...path]);
+    this.#known ??= new Map();
+    this.#known.set(key, place);
+    return place;
   }
 }
 

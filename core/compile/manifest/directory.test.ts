@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Folder, temporaryFolder } from "../../test/harness/folder.ts";
-import { isRoot } from "../../test/harness/program.ts";
-import { type LoadedDirectory, loadDirectory } from "./mod.ts";
+import { type Folder, temporaryFolder } from "../../../test/harness/folder.ts";
+import { isRoot } from "../../../test/harness/program.ts";
+import { type LoadedDirectory, loadDirectory } from "../mod.ts";
 
 test("manifests are read from a directory and those below it, sorted, hidden and other files left out", async () => {
   await using folder = temporaryFolder();

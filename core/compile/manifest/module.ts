@@ -1,10 +1,10 @@
 import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { messageOf } from "../base/mod.ts";
-import type { Problem } from "../config/mod.ts";
-import { type Document, type DocumentOf, documentKey, isKind } from "../schema/mod.ts";
-import type { Module } from "./model.ts";
-import { Report } from "./report.ts";
+import { messageOf } from "../../base/mod.ts";
+import type { Problem } from "../../config/mod.ts";
+import { type Document, type DocumentOf, documentKey, isKind } from "../../schema/mod.ts";
+import type { Module } from "../model.ts";
+import { Report } from "../report.ts";
 
 /** Where the modules of plugins come from. */
 export interface ModuleSources {

@@ -1,8 +1,8 @@
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { causeOf, messageOf } from "../base/mod.ts";
-import { compareText, inOrder, type Problem, problemOf } from "../config/mod.ts";
-import { type Document, type ParsedDocuments, parseText } from "../schema/mod.ts";
+import { causeOf, messageOf } from "../../base/mod.ts";
+import { compareText, inOrder, type Problem, problemOf } from "../../config/mod.ts";
+import { type Document, type ParsedDocuments, parseText } from "../../schema/mod.ts";
 
 /** What a directory of manifests holds. */
 export interface LoadedDirectory extends ParsedDocuments {

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { dirname, join } from "node:path";
-import { temporaryFolder } from "../../test/harness/folder.ts";
-import { parseDocuments } from "../schema/mod.ts";
-import { loadModules, type ModuleSources, readBeside } from "./mod.ts";
+import { temporaryFolder } from "../../../test/harness/folder.ts";
+import { parseDocuments } from "../../schema/mod.ts";
+import { loadModules, type ModuleSources, readBeside } from "../mod.ts";
 
 test("a module named relative to its document is read and hashed", async () => {
   await using folder = temporaryFolder();

@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from "node:fs";
-import { type Clock, messageOf, type Timer } from "../base/mod.ts";
-import { problemOf } from "../config/mod.ts";
+import { type Clock, messageOf, type Timer } from "../../base/mod.ts";
+import { problemOf } from "../../config/mod.ts";
 import { type LoadedDirectory, loadDirectory } from "./directory.ts";
 
 /** A directory under watch. */

@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { eventually } from "../../test/harness/eventually.ts";
-import { type FakeClock, fakeClock } from "../../test/harness/fake-clock.ts";
-import { temporaryFolder } from "../../test/harness/folder.ts";
-import type { Clock } from "../base/mod.ts";
-import { type LoadedDirectory, loadDirectory, watchDirectory } from "./mod.ts";
+import { eventually } from "../../../test/harness/eventually.ts";
+import { type FakeClock, fakeClock } from "../../../test/harness/fake-clock.ts";
+import { temporaryFolder } from "../../../test/harness/folder.ts";
+import type { Clock } from "../../base/mod.ts";
+import { type LoadedDirectory, loadDirectory, watchDirectory } from "../mod.ts";
 
 test("the first load is told when the caller has none", async () => {
   await using folder = temporaryFolder();
