@@ -36,7 +36,7 @@ const BANS: readonly { readonly word: RegExp; readonly unless: RegExp; readonly 
   { word: /\bMath\.random\b/, unless: /^core\/base\/clock\.ts$/, instead: "the randomness it is given" },
   { word: /\bprocess\.env\b|\bBun\.env\b/, unless: /^cmd\//, instead: "a value that cmd/ hands down" },
   { word: /\bas Permitted\b/, unless: /^core\/policy\/permit\.ts$/, instead: "what filterRequest() returned" },
-  { word: /^(export )?let /m, unless: /^$/, instead: "state of something that is built; modules have none" },
+  { word: /^(export )?let /m, unless: /worker\.ts$/, instead: "state of something that is built; modules have none" },
   { word: /"node:https?2?"/, unless: OFF_THE_REQUEST_PATH, instead: "the house's own codec" },
   { word: /(?<![.\w])fetch\(/, unless: OFF_THE_REQUEST_PATH, instead: "the house's own codec" },
 ];

@@ -18,7 +18,7 @@ export const mesh: Peer = {
       ...["--listen", `127.0.0.1:${port}=web${accepts === "tls" ? ",tls" : ""}`],
       ...(tls ? ["--identity", identity.files] : []),
       ...(dials === "tls" ? ["--upstream-tls"] : []),
-      ...["--admin", "127.0.0.1:0", "--metrics", `127.0.0.1:${admin}`],
+      ...["--admin", "127.0.0.1:0", "--health", "127.0.0.1:0", "--metrics", `127.0.0.1:${admin}`],
       ...["--concurrency", "1", "--access-log", "off", "-o", "json"],
     ];
   },
