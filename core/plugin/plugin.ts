@@ -26,8 +26,8 @@ export interface Plugin {
 
 /** Counts what a plugin does; called once per call of the plugin, so it must be cheap. */
 export interface PluginObserver {
-  /** A call ended, well or not, and used so much fuel. */
-  called(fuel: number): void;
+  /** A call ended, well or not: what fuel it used, and how long it took. */
+  called(fuel: number, ms: number): void;
   /** The plugin answered instead of the upstream. */
   responded(status: number): void;
   faulted(reason: FaultReason): void;

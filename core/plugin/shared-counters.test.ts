@@ -39,6 +39,30 @@ test("a clock that is set back by an hour locks nobody out", () => {
   expect(counters.take(1, key("a"), 1, 1000, 1, 3_600_000)).toBe(0);
 });
 
+test("a window of ages is one of a year, and its key is not the first to lose its slot", () => {
+  const counters = new SharedCounters(SharedCounters.allocate(8, 0, 7));
+  counters.take(1, key("long"), 1, 1e18, 1, 0);
+  for (let i = 0; i < 100; i++) counters.take(1, key(`k${i}`), 1, 1000, 1, i * 1000);
+
+  expect(counters.take(1, key("long"), 1, 1e18, 1, 200_000)).toBe(-(31_536_000_000 - 200_000));
+});
+
+test("nonsense is never let through", () => {
+  const counters = new SharedCounters(SharedCounters.allocate(64, 0, 7));
+  const nonsense = [
+    [0, 1000, 1],
+    [-1, 1000, 1],
+    [1, 0, 1],
+    [1, 1000, -1],
+    [Number.NaN, 1000, 1],
+    [1, Number.NaN, 1],
+    [1, 1, Number.NaN],
+  ];
+
+  for (const [limit, windowMs, cost] of nonsense)
+    expect(counters.take(1, key("a"), limit!, windowMs!, cost!, 0)).toBeLessThan(0);
+});
+
 test("odd limits give exactly their number, window after window", () => {
   const counters = new SharedCounters(SharedCounters.allocate(64, 0, 7));
   let allowed = 0;

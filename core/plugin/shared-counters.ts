@@ -14,6 +14,8 @@ const FIRST_FRESH = -(2n ** 63n);
 const LARGEST_SUM = 2n ** 62n;
 const SUM_LIFE_S = 3600;
 const MOST_ROUNDING_MS = 0.5;
+/** A year: an expiry in seconds stays within 32 bits for as long as a process may run. */
+const MOST_WINDOW_MS = 31_536_000_000;
 /** Turns to wait for a set that another worker is changing; after that the worker has died in the middle of it. */
 const MOST_TURNS = 1 << 20;
 
@@ -72,7 +74,8 @@ export class SharedCounters {
    * `windowMs`. Returns what is left, or the negative of the milliseconds until
    * so many tokens will be there. A cost of 0 takes nothing and tells what is left.
    */
-  take(scope: number, key: Uint8Array, limit: number, windowMs: number, cost: number, nowMs: number): number {
+  take(scope: number, key: Uint8Array, limit: number, wantedWindowMs: number, cost: number, nowMs: number): number {
+    const windowMs = Math.min(wantedWindowMs, MOST_WINDOW_MS);
     if (!(limit >= 1 && windowMs >= 1 && cost >= 0)) return -1;
     if (cost > limit) return -Math.ceil(windowMs);
     this.#hash(scope, key, limit, windowMs);

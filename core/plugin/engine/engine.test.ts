@@ -79,6 +79,7 @@ for (const [name, step, wat, reason] of [
   ["spins in configure", "configure", `(func (export "configure") (loop $l (br $l))) ${handler()}`, "used up its fuel"],
   ["refuses its config", "configure", `(func (export "configure") (result i32) (i32.const 1)) ${handler()}`, "not 0"],
   ["traps on every request", "self-test", `(func (export "on_request") (unreachable))`, "trap"],
+  ["has the helpers' names", "compile", `(func (export "mesh:fuel_set") (param i32)) ${handler()}`, ""],
   ["says nothing", "self-test", `(func (export "on_request"))`, "it said nothing"],
 ] as const) {
   test(`a plugin that ${name} is rejected, and the old one serves on`, async () => {

@@ -64,9 +64,10 @@ export class LoadedPlugin implements Plugin {
     if (this.#breaker.blocks(this.#now)) return this.#faulted(OFF);
     const instance = this.#instance ?? this.#restart();
     if (instance === null) return this.#faulted(fault("start", "it did not start again"));
+    const start = this.#now();
     const verdict = instance.onRequest(head, facts, this.#fuel);
     this.#fuel = this.model.limits.fuel;
-    this.#parts.observer.called(instance.fuelUsed);
+    this.#parts.observer.called(instance.fuelUsed, this.#now() - start);
     if (verdict.kind === VerdictKind.Fault) return this.#faulted(verdict);
     this.#breaker.succeeded();
     if (verdict.kind === VerdictKind.Respond) this.#parts.observer.responded(verdict.status);
