@@ -42,14 +42,12 @@ export interface Request {
 /** A client of HTTP/1.1 that sends exactly what it is told, and believes no response that is not well formed. */
 export class Client {
   readonly connection: Connection;
+  /** Its own port: what the other side sees of it. */
+  readonly port: number;
 
   constructor(connection: Connection) {
     this.connection = connection;
-  }
-
-  /** Its own port: what the other side sees of it. */
-  get port(): number {
-    return this.connection.socket.localPort;
+    this.port = connection.socket.localPort;
   }
 
   /** Sends bytes as they are. */
