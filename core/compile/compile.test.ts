@@ -352,6 +352,39 @@ test("a route is no way around the guards of a backend whose endpoints have no s
   expect(chosen.port("default/web", 80).rules[0]?.policies).toEqual(["default/auth", "default/canary"]);
 });
 
+test("a guard of both a Service and its backend runs once", () => {
+  const mesh = compiled(
+    service("web", "[{port: 80}]"),
+    service("bare", "[{port: 80}]"),
+    slice("bare", ["10.9.9.9"], "[{port: 80}]"),
+    plugin("auth", "phase: Authentication, targetRefs: [{kind: Service, name: web}, {kind: Service, name: bare}]"),
+    route("r", "- backendRefs: [{name: bare, port: 80}]"),
+  );
+
+  expect(mesh.port("default/web", 80)).toMatchObject({
+    guards: ["default/auth"],
+    guardedByCaller: true,
+    rules: [{ policies: [] }],
+  });
+});
+
+test("replicas of one workload are guarded alike, whichever of them a Service selects", () => {
+  const mesh = compiled(
+    service("web", "[{port: 8080}]", "default", "{version: v2}"),
+    registration("web", { service: "", address: "10.0.0.1", labels: { version: "v1" } }),
+    registration("web", { service: "", address: "10.0.0.2", labels: { version: "v2" } }),
+    plugin("auth", "phase: Authentication, targetRefs: [{kind: Service, name: web}]"),
+  );
+
+  expect(mesh.workload("default/web").ports).toMatchObject([{ port: 8080, policies: ["default/auth"] }]);
+});
+
+test("a workload without an identity has no proxy that would ask for its configuration", () => {
+  const mesh = compiled(workload("web", "{address: 10.0.0.1, service: web, ports: [{port: 8080}]}"));
+
+  expect(mesh.output.resources.map(({ kind }) => kind)).toEqual(["cluster", "mesh", "service"]);
+});
+
 test("plugins of a Service, a route and a named rule run at the rule in the order of their numbers", () => {
   const mesh = compiled(
     service("web", "[{port: 80}]"),
