@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { fakeClock } from "../../../test/harness/fake-clock.ts";
 import { requestHead } from "../../../test/harness/head.ts";
-import { fakeClock } from "../../../test/harness/mod.ts";
 import { FACTS, policyEngine, policyText } from "../../../test/harness/policy.ts";
 import { systemClock } from "../../base/mod.ts";
 import { CONTINUE, type FaultReason, type Plugin, VerdictKind } from "../mod.ts";

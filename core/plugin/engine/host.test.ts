@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { fakeClock } from "../../../test/harness/fake-clock.ts";
 import { requestHead } from "../../../test/harness/head.ts";
-import { fakeClock } from "../../../test/harness/mod.ts";
 import { FACTS, policyEngine, policyText } from "../../../test/harness/policy.ts";
 import { CONTINUE, VerdictKind } from "../mod.ts";
 
@@ -14,11 +14,12 @@ const IMPORTS = `
   (import "extism:host/env" "load_u8" (func $load (param i64) (result i32)))
   (import "extism:host/env" "error_set" (func $error (param i64)))
   (import "extism:host/env" "log_info" (func $log (param i64)))
+  (import "extism:host/env" "input_length" (func $input (result i64)))
   (import "extism:host/user" "mesh_rate" (func $rate (param i64 i64 i64 i64) (result i64)))
   (import "extism:host/user" "mesh_counter_add" (func $count (param i64 i64) (result i64)))`;
-/** A block with the one letter "k". */
+/** A block with the one letter "k", and a number for loops. */
 const KEY =
-  "(func $key (result i64) (local $p i64) (local.set $p (call $alloc (i64.const 1))) (call $store (local.get $p) (i32.const 107)) (local.get $p))";
+  "(global $turns (mut i32) (i32.const 0)) (func $key (result i64) (local $p i64) (local.set $p (call $alloc (i64.const 1))) (call $store (local.get $p) (i32.const 107)) (local.get $p))";
 const FAIL = "(call $error (call $alloc (i64.const 1)))";
 
 test("a config value reaches the policy, and what is not in the config does not", async () => {
@@ -76,6 +77,24 @@ test("a policy that logs on every request is heard now and then", async () => {
   for (let i = 0; i < 100; i++) plugin!.onRequest(HEAD, FACTS);
   expect(lines).toHaveLength(25);
   expect(new Set(lines)).toEqual(new Set(["k"]));
+});
+
+test("a host function takes fuel for its work, and its misuse takes all there is", async () => {
+  const loop = (turns: number, call: string): string =>
+    `(global.set $turns (i32.const ${turns})) (loop $l ${call} (global.set $turns (i32.sub (global.get $turns) (i32.const 1)))
+      (br_if $l (global.get $turns)))`;
+  const ask = "(drop (call $config (i64.const 65536)))";
+  const misuse = "(drop (call $rate (i64.const 3) (i64.const 1) (i64.const 1) (i64.const 1)))";
+
+  expect(await verdicts(loop(8_000, ask), {})).toEqual(["continue"]);
+  expect(await rejection(loop(30_000, ask), {})).toContain("fuel");
+  expect(await rejection(loop(8_000, misuse), {})).toContain("needs a key");
+  const { shelf, load, tally } = policyEngine();
+  const conditional = `(if (i64.gt_u (call $input) (i64.const 160)) (then ${misuse}))`;
+  const [plugin] = await load(shelf.wat(text(conditional)));
+  plugin!.onRequest(requestHead({ target: `/${"a".repeat(100)}` }), FACTS);
+
+  expect(tally.fuel).toBe(2_000_000);
 });
 
 function text(body: string): string {
