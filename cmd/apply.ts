@@ -1,11 +1,11 @@
 import { ApiRefused, type ApplyResult, type ControlClient } from "../core/control/client/mod.ts";
 import { type Document, documentKey } from "../core/schema/mod.ts";
 import { CLIENT_FLAGS, clientOf } from "./client.ts";
-import { duration, toggle, withDefault } from "./flag.ts";
+import { toggle } from "./flag.ts";
 import { isUnreadable, loadManifests, type Manifests, manifestFlag, requestOf } from "./manifest.ts";
 import { outputFlag } from "./output.ts";
 import { printProblems, problemText } from "./problems.ts";
-import { awaitRevision } from "./revision.ts";
+import { awaitRevision, WAIT_FLAGS } from "./revision.ts";
 import { tableText } from "./table.ts";
 import { painter } from "./terminal.ts";
 import { Usage } from "./usage.ts";
@@ -14,8 +14,7 @@ import { defineVerb } from "./verb.ts";
 export const verb = defineVerb({
   flags: {
     file: manifestFlag(),
-    wait: toggle("return when every connected proxy runs it"),
-    timeout: withDefault(duration({ hint: "TIME", about: "how long to wait" }), "30s"),
+    ...WAIT_FLAGS,
     dryRun: toggle("find out what would change, and change nothing"),
     output: outputFlag(),
     ...CLIENT_FLAGS,

@@ -3,12 +3,13 @@ import { CLIENT_FLAGS, clientOf } from "./client.ts";
 import { kindOf, namespaceFlag, namespaceFor } from "./kind.ts";
 import { loadManifests, manifestFlag } from "./manifest.ts";
 import { outputFlag } from "./output.ts";
+import { awaitRevision, WAIT_FLAGS } from "./revision.ts";
 import { Usage } from "./usage.ts";
 import { defineVerb } from "./verb.ts";
 
 export const verb = defineVerb({
   operands: ["[KIND]", "[NAME]"],
-  flags: { file: manifestFlag(), namespace: namespaceFlag(), output: outputFlag(), ...CLIENT_FLAGS },
+  flags: { file: manifestFlag(), namespace: namespaceFlag(), ...WAIT_FLAGS, output: outputFlag(), ...CLIENT_FLAGS },
   details: [
     "Deletes documents that were applied, by kind and name or as a manifest names them, one after another.",
     "What stands in the config directory of the control plane is deleted there, in its file.",
@@ -24,6 +25,7 @@ export const verb = defineVerb({
       const result = await remove(client, document);
       if (flags.output === "json") console.log(JSON.stringify(result));
       else console.log(`${result.deleted}  deleted\nrevision ${result.revision}`);
+      if (flags.wait) await awaitRevision(client, result.revision, flags.timeout);
     }
     return 0;
   },

@@ -1,6 +1,13 @@
 import { systemClock } from "../core/base/mod.ts";
 import { formatDuration } from "../core/config/mod.ts";
 import type { ControlClient, RevisionResult } from "../core/control/client/mod.ts";
+import { duration, toggle, withDefault } from "./flag.ts";
+
+/** Flags of every verb that changes what runs. */
+export const WAIT_FLAGS = {
+  wait: toggle("return when every connected proxy runs it"),
+  timeout: withDefault(duration({ hint: "TIME", about: "how long to wait" }), "30s"),
+} as const;
 
 /** Between two questions whether everybody has it: a change travels in less. */
 const POLL_MS = 100;

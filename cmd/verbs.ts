@@ -26,6 +26,7 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
     about: "run a small HTTP service to try a mesh with",
     load: () => import("./sample-app.ts"),
   },
+  demo: { chapter: RUN, about: "show all of it on this machine", load: () => import("./demo.ts") },
   apply: { chapter: CONFIGURE, about: "send documents to the control plane", load: () => import("./apply.ts") },
   delete: { chapter: CONFIGURE, about: "delete applied documents", load: () => import("./delete.ts") },
   validate: {
