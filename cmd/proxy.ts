@@ -58,6 +58,7 @@ export const verb = defineVerb({
     });
     await Promise.race([ended, drainAsked]);
     await proxy.stop(flags.drain);
-    return 0;
+    // Connections that linger for their peers' FIN would keep the process.
+    return process.exit(0);
   },
 });

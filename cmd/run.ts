@@ -76,6 +76,6 @@ export const verb = defineVerb({
     }
     const code = await child.exited;
     await proxy.close();
-    return code;
+    return process.exit(code);
   },
 });

@@ -1,5 +1,5 @@
 import type { AdminSources, CertificateFacts } from "../admin/mod.ts";
-import type { Clock, Log } from "../base/mod.ts";
+import { type Clock, type Log, MeshError } from "../base/mod.ts";
 import type { Address } from "../config/mod.ts";
 import type { DataPlane, Discovery, DiscoveryOptions } from "../discovery/mod.ts";
 import { SharedCounters } from "../plugin/mod.ts";
@@ -65,6 +65,17 @@ export interface RunningProxy {
   reopenLogs(): void;
   /** Someone asked for the drain by the admin port. */
   onDrainAsked: (() => void) | null;
+}
+
+/** An explicit listener names a service that the manifests do not have. */
+export class NoSuchService extends MeshError {
+  override readonly name = "NoSuchService";
+  readonly code = "MESH_NO_SUCH_SERVICE";
+  readonly source = "mesh";
+
+  constructor(service: string, directory: string, known: readonly string[]) {
+    super(`Cannot serve "${service}": "${directory}" has no such Service; it has ${known.join(", ") || "none"}`);
+  }
 }
 
 /** Builds a proxy, in order: data plane, listeners, side doors, configuration. */
@@ -147,11 +158,27 @@ class MeshProxy implements RunningProxy, DataPlane {
     const { credentials, source } = this.#options;
     if (credentials !== null) this.#planes.identify(credentials);
     // Explicit listeners answer for services; before there is any, a connection would only be refused.
-    if (source.kind === "files") await this.#startFiles(source.directory);
+    if (source.kind === "files") {
+      await this.#startFiles(source.directory);
+      this.#checkServices(source.directory);
+    }
     this.bound = await this.#open();
     this.#admin = await openDoors(this.#options.doors, this.#sources(), this.#options.log);
     if (source.kind === "control") await this.#startDiscovery(source);
     else this.#becomeReady();
+  }
+
+  /** Without a control plane nobody can add the service later but the author of the files, who is here. */
+  #checkServices(directory: string): void {
+    const services = (this.#model?.resources ?? []).filter((resource) => resource.kind === "service");
+    const hosts = new Set(services.flatMap(({ model }) => model.hosts));
+    const wrong = this.#options.listeners.find((plan) => plan.kind === "service" && !hosts.has(plan.host));
+    if (wrong !== undefined)
+      throw new NoSuchService(
+        wrong.name,
+        directory,
+        services.map(({ name }) => name),
+      );
   }
 
   /** One after the other, so that the name of a taken address is known. */

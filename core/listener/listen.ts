@@ -45,6 +45,12 @@ export interface ListenOptions {
   readonly bug: (error: unknown) => void;
 }
 
+const LISTEN_PROBLEMS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is taken",
+  EADDRNOTAVAIL: "this machine has no such address",
+  EACCES: "this user may not bind the port",
+};
+
 /** The address cannot be bound. */
 export class ListenFailed extends MeshError {
   override readonly name = "ListenFailed";
@@ -52,7 +58,8 @@ export class ListenFailed extends MeshError {
   readonly source = "mesh";
 
   constructor(options: { readonly name: string; readonly hostname: string; readonly port: number }, cause: unknown) {
-    const why = /EADDRINUSE|in use/i.test(messageOf(cause)) ? "the port is taken" : messageOf(cause);
+    const { code } = cause as { readonly code?: string };
+    const why = LISTEN_PROBLEMS[code ?? ""] ?? messageOf(cause);
     const where = `${options.hostname}:${options.port}`;
     super(`Cannot listen on ${where} for "${options.name}": ${why}; choose another address, or port 0 for a free one`, {
       cause,
@@ -247,10 +254,10 @@ function plainHandlers(acceptor: Acceptor): object {
       if (socket.data?.pending != null) sniff(acceptor, socket, bytes);
       else if (socket.data?.owner != null) owned.data(socket, bytes);
     },
-    close: (socket: Accepted) => {
+    close: (socket: Accepted, error?: unknown) => {
       acceptor.leave();
       socket.data?.pending?.done();
-      owned.close(socket);
+      owned.close(socket, error);
     },
   };
 }

@@ -18,8 +18,11 @@ export interface WireOwner {
   writable(): void;
   /** The peer sends no more (FIN); our side may still write. */
   peerEnded(): void;
-  /** The socket is gone; nothing follows. */
-  closed(): void;
+  /**
+   * The socket is gone; nothing follows. Broken: by RST or an error. Else both
+   * sides have said all; Bun tells a FIN that comes behind our own only so.
+   */
+  closed(isBroken: boolean): void;
 }
 
 /** A Bun socket whose `data` holds its owner. */
@@ -46,8 +49,8 @@ export function socketHandlers(flush: () => void, bug: (error: unknown) => void)
       socket.data?.owner?.peerEnded();
       flush();
     },
-    close(socket: OwnedSocket): void {
-      socket.data?.owner?.closed();
+    close(socket: OwnedSocket, error?: unknown): void {
+      socket.data?.owner?.closed(error !== undefined && error !== null);
       flush();
     },
     /** Bun reports what a handler threw here, and would let the socket live on. */
