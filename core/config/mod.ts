@@ -14,11 +14,9 @@ export {
   foundText,
   hasErrors,
   inOrder,
-  type Parsed,
   type Path,
   type Problem,
   pathText,
   problemOf,
-  problemTable,
   type Severity,
 } from "./problem.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { foundText, hasErrors, inOrder, pathText, problemOf, problemTable } from "./mod.ts";
+import { foundText, hasErrors, inOrder, pathText, problemOf } from "./mod.ts";
 
 test("a path reads as fields, indexes and quoted keys", () => {
   expect(pathText(["spec", "rules", 0, "name"])).toBe("spec.rules[0].name");
@@ -19,13 +19,8 @@ test("a found value is quoted and shortened", () => {
   expect(foundText("x".repeat(1000)).length).toBeLessThan(100);
 });
 
-test("the table aligns places and keeps a message on one line", () => {
-  const table = problemTable([
-    problemOf("a.yaml", "first", { line: 12, column: 7 }),
-    problemOf("b.yaml", "second\u001b[2J", { severity: "warning" }),
-  ]);
-
-  expect(table).toBe("a.yaml:12:7  error    first\nb.yaml       warning  second [2J\n");
+test("what a file holds cannot move the cursor of a terminal", () => {
+  expect(problemOf("a.yaml", "kind \u001b[2J\n of\u009b x").message).toBe("kind  [2J  of  x");
 });
 
 test("problems are ordered by file, line and column", () => {

@@ -25,14 +25,15 @@ export interface Problem {
   readonly message: string;
 }
 
-/** A value, or everything that is wrong with the text it was to come from. */
-export type Parsed<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly problems: readonly Problem[] };
+/** A problem of a whole file or of a value without a file, unless `more` says where. */
+export function problemOf(file: string, message: string, more: Partial<Omit<Problem, "message">> = {}): Problem {
+  const nowhere = { severity: "error", line: 0, column: 0, path: "", found: "", expected: "" } as const;
+  return { ...nowhere, file, ...more, message: oneLine(message) };
+}
 
-/** A problem of a whole file or of a value without a file. */
-export function problemOf(file: string, message: string, more: Partial<Problem> = {}): Problem {
-  return { severity: "error", file, line: 0, column: 0, path: "", found: "", expected: "", message, ...more };
+/** A message quotes what a file holds: that must not move the cursor of the terminal it is read on. */
+function oneLine(message: string): string {
+  return message.replace(/[\u0000-\u001f\u007f-\u009f]/g, " ");
 }
 
 /** The way a path reads in messages: `spec.rules[0]`, `metadata.labels["example.com/app"]`. */
@@ -66,24 +67,6 @@ export function inOrder(problems: readonly Problem[]): readonly Problem[] {
 
 export function hasErrors(problems: readonly Problem[]): boolean {
   return problems.some((problem) => problem.severity === "error");
-}
-
-/** A table of problems for people: place, severity, sentence; one line each. */
-export function problemTable(problems: readonly Problem[]): string {
-  const places = problems.map(placeText);
-  const width = Math.max(0, ...places.map((place) => place.length));
-  return problems
-    .map(({ severity, message }, i) => `${places[i]!.padEnd(width)}  ${severity.padEnd(7)}  ${oneLine(message)}\n`)
-    .join("");
-}
-
-function placeText({ file, line, column }: Problem): string {
-  return line === 0 ? file : `${file}:${line}:${column}`;
-}
-
-/** What a file holds may be quoted in a message; it must not move the terminal's cursor. */
-function oneLine(message: string): string {
-  return message.replace(/[\u0000-\u001f\u007f-\u009f]/g, " ");
 }
 
 /** Orders by code units: the same on every machine, whatever its locale. */

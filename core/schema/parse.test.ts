@@ -121,6 +121,18 @@ test("text of any shape gives problems, never an exception", () => {
   }
 });
 
+test("what a document holds cannot move the cursor of a terminal", () => {
+  const text = '{apiVersion: "x\\e[2J/v1", kind: "K\\e[1m", metadata: {"a\\e": 1}}';
+
+  const { problems } = parseDocuments([
+    { file: "a", text },
+    { file: "b", text: `{apiVersion: v1, kind: Service, "a\\e[2J": 1}` },
+  ]);
+
+  expect(problems.length).toBeGreaterThan(1);
+  for (const { message } of problems) expect(message).not.toContain("\u001b");
+});
+
 test("problems are in the order of files, lines and columns", () => {
   const bad = "apiVersion: v1\nkind: Service\nmetadata: {name: A}\nspec: {bogus: 1}\n";
 

@@ -129,8 +129,8 @@ class Reader {
     const { schema, scope } = KINDS[kind];
     const result = schema.safeParse(raw);
     if (!result.success) {
-      for (const { offset, ...finding } of findingsOf(result.error.issues, raw, yaml, at))
-        this.problems.push(problemOf(this.#file, finding.message, { ...finding, ...placeAt(this.#lines, offset) }));
+      for (const { offset, message, ...finding } of findingsOf(result.error.issues, raw, yaml, at))
+        this.problems.push(problemOf(this.#file, message, { ...finding, ...placeAt(this.#lines, offset) }));
       return;
     }
     const { name, namespace: given } = result.data.metadata;
