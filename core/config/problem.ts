@@ -33,7 +33,7 @@ export function problemOf(file: string, message: string, more: Partial<Omit<Prob
 
 /** A message quotes what a file holds: that must not move the cursor of the terminal it is read on. */
 function oneLine(message: string): string {
-  return message.replace(/[\u0000-\u001f\u007f-\u009f]/g, " ");
+  return message.replace(/ ?[\u0000-\u001f\u007f-\u009f]+/g, " ");
 }
 
 /** The way a path reads in messages: `spec.rules[0]`, `metadata.labels["example.com/app"]`. */
