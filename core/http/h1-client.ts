@@ -282,7 +282,8 @@ export class ClientConnection implements ClientStream, WireOwner {
   }
 
   /** An end that came by RST says nothing about a body being whole. */
-  closed(): void {
+  closed(isBroken: boolean): void {
+    if (!isBroken && !this.#peerEnded && this.#phase === Phase.Tunnel) this.peerEnded();
     if (this.#exchange !== null) this.#broken("upstream closed the connection");
     else this.#drop(true);
   }

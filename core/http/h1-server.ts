@@ -398,8 +398,9 @@ export class ServerConnection implements ServerStream, WireOwner {
     }
   }
 
-  closed(): void {
+  closed(isBroken: boolean): void {
     if (this.#gone) return;
+    if (!isBroken && !this.#peerEnded && this.#phase === Phase.Tunnel) this.peerEnded();
     this.#gone = true;
     this.#settings.deadlines.clear(this.#deadline);
     this.#rest = this.#partial = null;
@@ -450,7 +451,7 @@ export class ServerConnection implements ServerStream, WireOwner {
   /** Ends at once. */
   destroy(): void {
     this.#wire.terminate();
-    this.closed();
+    this.closed(true);
   }
 
   #pause(): void {

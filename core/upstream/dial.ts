@@ -83,9 +83,9 @@ export class Dial extends Deadline {
         ...(verify === null
           ? {}
           : { handshake: (s: Socket<SocketState>, _ok: boolean, e: Error | null) => this.#shaken(s, e, verify) }),
-        close: (socket: Socket<SocketState>) => {
+        close: (socket: Socket<SocketState>, error?: unknown) => {
           if (socket.data.owner === null) this.fail(DialFailure.Refused, "connection closed before it was ready");
-          else owned.close(socket);
+          else owned.close(socket, error);
         },
         connectError: (_socket: unknown, error: Error) => this.fail(DialFailure.Refused, connectProblem(error)),
       },
