@@ -20,7 +20,7 @@ test("a found value is quoted and shortened", () => {
 });
 
 test("what a file holds cannot move the cursor of a terminal", () => {
-  expect(problemOf("a.yaml", "kind \u001b[2J\n of\u009b x").message).toBe("kind [2J of x");
+  expect(problemOf("a.yaml", "kind \u001b[2J\n of\u009b x").message).toBe("kind [2J  of  x");
 });
 
 test("problems are ordered by file, line and column", () => {
