@@ -39,6 +39,7 @@ export const verb = defineVerb({
       source: await controlSource(flags, log),
       listeners: [...sidecarPlans(flags, outbound), ...listenPlans(flags, true)],
       mayMove: flags.outbound === null ? ["outbound"] : [],
+      heldBack: true,
       credentials: null,
       upstreamTls: false,
     };

@@ -25,6 +25,8 @@ export type ProxySource =
 export interface ProxyOptions {
   readonly source: ProxySource;
   readonly listeners: readonly ListenerPlan[];
+  /** The workload is registered by `announce()` only, once the app is up. */
+  readonly heldBack?: boolean;
   /** Names of listeners that take another port where theirs is taken. */
   readonly mayMove?: readonly string[];
   /** Threads that serve. 1: the main thread does. */
@@ -210,6 +212,7 @@ class MeshProxy implements RunningProxy, DataPlane {
     this.#discovery = startDiscovery({
       ...source.discovery,
       workload: source.workload(inbound),
+      announced: this.#options.heldBack !== true,
       dataPlane: this,
       clock,
       log,

@@ -51,6 +51,8 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const UPSTREAM_IDLE_MS = 60_000;
 const MAX_CONNECTIONS_PER_ENDPOINT = 1_024;
 const MAX_WAITING_PER_ENDPOINT = 1_024;
+/** A workload's own proxy hears of it within this time after its callers, or not at all. */
+const SNAPSHOT_WAIT_MS = 2_000;
 /** Hosts remembered as outside the mesh. */
 const MAX_ABSENT = 10_000;
 
@@ -72,6 +74,8 @@ export class WorkerPlane {
   readonly #limit: ConnectionLimit;
   readonly #listeners: { plan: ListenerPlan; listener: Listener; strict: boolean }[] = [];
   readonly #absent = new Set<string>();
+  /** Exchanges that wait for the next snapshot. */
+  readonly #awaiting = new Set<() => void>();
   readonly #mesh: { -readonly [K in keyof Mesh]: Mesh[K] };
   #engine: PluginEngine | null = null;
   #draining = false;
@@ -108,6 +112,7 @@ export class WorkerPlane {
       bugId: () => `${(plan.seed >>> 0).toString(16)}-${++this.#bugs}`,
       isKnownAbsent: (name) => this.#absent.has(name),
       want: (exchange, name) => this.#want(exchange, name),
+      awaitSnapshot: (exchange, missing) => this.#awaitSnapshot(exchange, missing),
       leave: (exchange, name, port) => this.#leave(exchange, name, port),
     };
     this.#serving = new Serving(this.#mesh);
@@ -214,6 +219,7 @@ export class WorkerPlane {
     this.#mesh.snapshot = snapshot;
     this.#upstream.retain(new Set<Endpoint>([...snapshot.endpoints(), ...this.#egress.endpoints()]));
     this.#rebind(snapshot.mesh.mtls !== "PERMISSIVE");
+    for (const resume of [...this.#awaiting]) resume();
   }
 
   /** The engine is loaded with the first plugin. */
@@ -324,6 +330,23 @@ export class WorkerPlane {
         this.#stage.flush();
       },
     );
+    return false;
+  }
+
+  /** The next snapshot decides: then the exchange is routed again, or fails. */
+  #awaitSnapshot(exchange: MeshExchange, missing: () => Error): boolean {
+    const { generation } = exchange;
+    const isWaiting = (): boolean => exchange.generation === generation;
+    if (exchange.awaited) throw missing();
+    exchange.awaited = true;
+    const resume = (): void => {
+      this.#awaiting.delete(resume);
+      timer.cancel();
+      if (isWaiting()) this.#serving.resume(exchange);
+      this.#stage.flush();
+    };
+    const timer = this.#clock.after(SNAPSHOT_WAIT_MS, resume);
+    this.#awaiting.add(resume);
     return false;
   }
 

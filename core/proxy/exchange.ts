@@ -70,6 +70,8 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
   // route
   snapshot: Snapshot | null = null;
   entry: RouteEntry | null = null;
+  /** It has waited for another snapshot already. */
+  awaited = false;
   /** `<namespace>/<name>` of the service that is called; set for the policies. */
   service = "";
 
@@ -154,6 +156,7 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
     this.snapshot = null;
     this.entry = null;
     this.service = "";
+    this.awaited = false;
     this.changes = null;
     this.destination = "";
     this.policy = "";
