@@ -77,9 +77,7 @@ export class JoinTokens {
    */
   async redeem(id: string, secret: string): Promise<{ readonly namespace: string; readonly name: string }> {
     const record = await this.#records.update(id, (kept) => {
-      if (!matches(secret, kept.hash)) throw unknownToken();
-      const problem = this.#problemOf(kept);
-      if (problem !== null) throw new Refused("token", `Cannot join: the token ${problem}; ${ANOTHER}`);
+      this.#verify(kept, secret);
       return { ...kept, used: kept.used + 1 };
     });
     if (record === null) throw unknownToken();
@@ -89,8 +87,15 @@ export class JoinTokens {
   /** Checks a token without counting a use. @throws {Refused} as `redeem` does. */
   async check(id: string, secret: string): Promise<{ readonly namespace: string; readonly name: string }> {
     const record = await this.#records.get(id);
-    if (record === null || !matches(secret, record.hash)) throw unknownToken();
+    if (record === null) throw unknownToken();
+    this.#verify(record, secret);
     return record;
+  }
+
+  #verify(record: JoinTokenRecord, secret: string): void {
+    if (!matches(secret, record.hash)) throw unknownToken();
+    const problem = this.#problemOf(record);
+    if (problem !== null) throw new Refused("token", `Cannot join: the token ${problem}; ${ANOTHER}`);
   }
 
   #problemOf(record: JoinTokenRecord): string | null {

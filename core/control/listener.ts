@@ -3,7 +3,7 @@ import { type Clock, type Log, messageOf, type Timer } from "../base/mod.ts";
 import { Link, MAX_GREETING_BYTES } from "../discovery/mod.ts";
 import { type HandshakeError, type TlsOptions, verifyClient } from "../identity/mod.ts";
 import type { ControlCounts } from "./metrics.ts";
-import { type Reception, Session } from "./session.ts";
+import { type Peer, type Reception, Session } from "./session.ts";
 
 export interface StreamListenerOptions {
   readonly hostname: string;
@@ -14,6 +14,8 @@ export interface StreamListenerOptions {
   readonly reception: Reception;
   /** Options of the newest certificate; the same object until it is renewed. */
   readonly tls: () => TlsOptions;
+  /** The identity of a certificate of ours (DER) that expired a little while ago; null for any other. */
+  readonly lapsed: (certificate: Uint8Array) => string | null;
   /** Time for the TLS handshake, and again for the first request. */
   readonly greetingMs: number;
   /** Connections at once, those that are still shaking hands included. */
@@ -46,7 +48,7 @@ export function listenForProxies(options: StreamListenerOptions): StreamListener
     hostname: options.hostname,
     port: options.port,
     socket: {
-      open(raw) {
+      open(raw: Socket<Accepted>) {
         if (open.size >= options.maxConnections) {
           raw.terminate();
           return;
@@ -56,11 +58,12 @@ export function listenForProxies(options: StreamListenerOptions): StreamListener
         raw.data = { link: null, deadline };
         upgrade(raw, options, handlers);
       },
-      close(raw) {
+      close(raw: Socket<Accepted>) {
         open.delete(raw);
         raw.data?.deadline.cancel();
       },
       error() {},
+      drain() {},
     } as never,
   });
   return {
@@ -110,21 +113,35 @@ function tlsHandlers(options: StreamListenerOptions) {
   };
 }
 
-// What BoringSSL says of a client that sent no certificate at all.
-const NO_CERTIFICATE = "UNABLE_TO_GET_ISSUER_CERT";
-
 /** The handshake is over; what the peer has proved decides what it may ask. */
 function shaken(socket: Socket<Accepted>, error: HandshakeError | null, options: StreamListenerOptions): void {
   socket.data.deadline.cancel();
-  const identity = verifyClient(error, socket);
-  const anonymous = error?.code === NO_CERTIFICATE && !socket.getPeerX509Certificate();
-  const session = new Session(options.reception, identity, options.greetingMs);
+  const peer = peerOf(socket, error, options);
+  const session = new Session(options.reception, peer ?? NOBODY, options.greetingMs);
   const link = new Link(socket, options.clock, MAX_GREETING_BYTES, session);
   socket.data.link = link;
   session.attach(link);
-  if (identity !== null || anonymous) return;
+  if (peer !== null) return;
   options.counts.refusals++;
   const reason = error?.code ?? "it holds no SPIFFE ID";
   options.log.warn(`Refused a proxy: its certificate does not verify (${reason})`, { remote: socket.remoteAddress });
-  link.fail("identity", `Cannot take the certificate: ${reason}`);
+  link.fail("identity", `Cannot take the proxy's certificate: ${reason}`);
+}
+
+const NOBODY: Peer = { identity: null, expired: false };
+
+// What BoringSSL says of a client that sent no certificate at all.
+const NO_CERTIFICATE = "UNABLE_TO_GET_ISSUER_CERT";
+// It says this of an untrusted chain too: the signatures have to be looked at again.
+const EXPIRED = "CERT_HAS_EXPIRED";
+
+/** Who is there; null for a certificate that proves nothing. */
+function peerOf(socket: Socket<Accepted>, error: HandshakeError | null, options: StreamListenerOptions): Peer | null {
+  const identity = verifyClient(error, socket);
+  if (identity !== null) return { identity, expired: false };
+  const certificate = socket.getPeerX509Certificate();
+  if (!certificate) return error?.code === NO_CERTIFICATE ? NOBODY : null;
+  if (error?.code !== EXPIRED) return null;
+  const lapsed = options.lapsed(certificate.raw);
+  return lapsed === null ? null : { identity: lapsed, expired: true };
 }

@@ -21,9 +21,12 @@ export interface Needy {
  * Picks what a proxy needs of a revision: the mesh, its own workload, the
  * services its hosts name, and whatever those refer to: clusters, plugins,
  * and the clusters plugins may choose. Pure.
+ *
+ * A proxy that drains has been taken out of the registry and still serves what
+ * it has begun: its own resources come from the revision `before` that.
  */
-export function needOf(published: Published, needy: Needy): Need {
-  const picked = new Picked(published);
+export function needOf(published: Published, needy: Needy, before: Published | null = null): Need {
+  const picked = new Picked(published, before);
   picked.take("mesh/");
   if (needy.workload !== null) picked.workload(needy.workload);
   const hosts = new Map<string, string | null>();
@@ -47,14 +50,16 @@ function serviceOf(published: Published, host: string, namespace: string): strin
 class Picked {
   readonly resources = new Map<ResourceKey, Resource>();
   readonly #published: Published;
+  readonly #before: Published | null;
 
-  constructor(published: Published) {
+  constructor(published: Published, before: Published | null) {
     this.#published = published;
+    this.#before = before;
   }
 
   /** Adds a resource; null when it is in already, or nowhere: the proxy says so if it minds. */
   take(key: ResourceKey): Resource | null {
-    const resource = this.#published.resources.get(key);
+    const resource = this.#published.resources.get(key) ?? this.#before?.resources.get(key);
     if (resource === undefined || this.resources.has(key)) return null;
     this.resources.set(key, resource);
     return resource;

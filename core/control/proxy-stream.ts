@@ -41,7 +41,7 @@ export interface StreamHost {
   readonly observer: ControlObserver;
   readonly timing: StreamTiming;
   /** The newest revision; null until there is one. */
-  published(): Published | null;
+  newest(): Published | null;
   /** Bytes of a plugin. */
   blob(sha256: string): Uint8Array | null;
   /** Signs for an identity that its owner has just proved again. */
@@ -76,6 +76,8 @@ export class ProxyStream implements LinkReader {
   #ackTimer: Timer | null = null;
   #retryTimer: Timer | null = null;
   #publishedAt = 0;
+  /** The revision in which the workload last stood, once it is withdrawn. */
+  #before: Published | null = null;
   #open = true;
 
   constructor(link: Link, peer: StreamPeer, host: StreamHost) {
@@ -89,10 +91,10 @@ export class ProxyStream implements LinkReader {
 
   /** Sends what the newest revision changes for this proxy, unless it is still busy with an older one. */
   push(): void {
-    const published = this.#host.published();
+    const published = this.#host.newest();
     if (published === null || !this.#open) return;
     const { workload, namespace } = this.peer;
-    const plan = this.delivery.next(needOf(published, { workload, namespace, hosts: this.#hosts }));
+    const plan = this.delivery.next(needOf(published, { workload, namespace, hosts: this.#hosts }, this.#before));
     if (plan === null) return;
     this.#host.counts.pushes++;
     this.#publishedAt = published.at;
@@ -224,6 +226,7 @@ export class ProxyStream implements LinkReader {
 
   async #withdraw({ deadlineMs }: Withdraw): Promise<void> {
     const wait = typeof deadlineMs === "number" ? Math.min(Math.max(deadlineMs, 0), 60_000) : 0;
+    this.#before = this.#host.newest();
     const laggards = await this.#host.withdraw(this, wait);
     this.#link.send(Frame.Withdrawn, { laggards });
   }

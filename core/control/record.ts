@@ -6,6 +6,8 @@ export interface Records<T> {
   list(): Promise<readonly T[]>;
   get(id: string): Promise<T | null>;
   put(id: string, value: T): Promise<void>;
+  /** All or none. */
+  putAll(entries: readonly (readonly [string, T])[]): Promise<void>;
   /** False: there was none. */
   delete(id: string): Promise<boolean>;
   /**
@@ -13,4 +15,10 @@ export interface Records<T> {
    * between; `change` may run several times and may throw. Null: there is none.
    */
   update(id: string, change: (value: T) => T): Promise<T | null>;
+}
+
+/** All kinds of records of one control plane. */
+export interface Storage {
+  records<T>(kind: string): Records<T>;
+  close(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { fakeClock } from "../../test/harness/fake-clock.ts";
+import { silentLog } from "../base/mod.ts";
 import { type Registered, Registry } from "./registry.ts";
 
 test("a registration stays while its stream does, and for one lease after", async () => {
@@ -103,7 +104,13 @@ function web(proxy: string, inboundPort = 15006): Registered {
 async function registryOf(records = recordsOf()) {
   const clock = fakeClock();
   const changes = { count: 0 };
-  const registry = await Registry.load({ clock, leaseMs: 10_000, records, changed: () => changes.count++ });
+  const registry = await Registry.load({
+    clock,
+    log: silentLog,
+    leaseMs: 10_000,
+    records,
+    changed: () => changes.count++,
+  });
   return { registry, clock, changes, records };
 }
 
@@ -117,9 +124,7 @@ function recordsOf() {
       records.writes++;
       kept.set(key, registered);
     },
-    delete: async (key: string) => {
-      kept.delete(key);
-    },
+    delete: async (key: string) => kept.delete(key),
   };
   return records;
 }

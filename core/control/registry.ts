@@ -1,13 +1,7 @@
-import type { Clock, Timer } from "../base/mod.ts";
+import { type Clock, type Log, messageOf, type Timer } from "../base/mod.ts";
 import type { Registration } from "../compile/mod.ts";
 import type { WorkloadClaim } from "../discovery/mod.ts";
-
-/** Where registrations survive the control plane. */
-export interface RegistrationRecords {
-  list(): Promise<readonly Registered[]>;
-  put(key: string, registered: Registered): Promise<void>;
-  delete(key: string): Promise<void>;
-}
+import type { Records } from "./record.ts";
 
 /** One instance of a workload, as its proxy announced it. */
 export interface Registered {
@@ -34,8 +28,9 @@ export interface RegistryRow extends Registered {
 
 export interface RegistryOptions {
   readonly clock: Clock;
+  readonly log: Log;
   readonly leaseMs: number;
-  readonly records: RegistrationRecords;
+  readonly records: Pick<Records<Registered>, "list" | "put" | "delete">;
   /** Endpoints came, went or changed. */
   readonly changed: () => void;
 }
@@ -131,7 +126,13 @@ export class Registry {
 
   #lend(key: string): void {
     const entry = this.#entries.get(key)!;
-    entry.lease = this.#options.clock.after(this.#options.leaseMs, () => void this.withdraw(key));
+    entry.lease = this.#options.clock.after(this.#options.leaseMs, () => this.#expire(key));
+  }
+
+  #expire(key: string): void {
+    const { log } = this.#options;
+    log.info("a workload did not come back within its lease", { workload: key });
+    this.withdraw(key).catch((error) => log.error(`Cannot forget ${key}: ${messageOf(error)}`));
   }
 
   /** A proxy that lost its name comes back under another one: what it left behind is itself, not a replica. */

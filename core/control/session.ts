@@ -10,6 +10,7 @@ import {
   type LinkTiming,
   MAX_REQUEST_BYTES,
   PROTOCOLS,
+  type RenewMessage,
   readJson,
   type Subscribe,
   type SvidMessage,
@@ -18,8 +19,13 @@ import {
 import { readSubscribe } from "./claim.ts";
 import type { ControlCounts } from "./metrics.ts";
 
-/** Who a connection turned out to be: the SPIFFE ID its certificate proved, or nobody. */
-export type Peer = string | null;
+/** Who a connection turned out to be. */
+export interface Peer {
+  /** SPIFFE ID that its certificate proved; null without one. */
+  readonly identity: string | null;
+  /** The certificate was valid until lately: good for another one, and nothing else. */
+  readonly expired: boolean;
+}
 
 /** A refusal that the proxy is told in these words. */
 export class Refused extends Error {
@@ -38,10 +44,12 @@ export interface Reception {
   readonly log: Log;
   readonly counts: ControlCounts;
   readonly software: string;
-  readonly timing: LinkTiming;
+  readonly linkTiming: LinkTiming;
   bundle(): BundleMessage;
   /** @throws {Refused} when the token does not let its bearer in. */
   join(message: JoinMessage): Promise<SvidMessage>;
+  /** Signs for an identity that its owner has just proved. @throws {Refused} */
+  renew(identity: string, csr: string): Promise<Omit<SvidMessage, "id">>;
   /** Takes the link over. @throws {Refused} when the identity may not say this. */
   subscribe(link: Link, identity: string, software: string, subscribe: Subscribe): Promise<LinkReader>;
 }
@@ -72,6 +80,7 @@ export class Session implements LinkReader {
 
   attach(link: Link): void {
     this.#link = link;
+    if (this.#peer.identity !== null) link.allow(MAX_REQUEST_BYTES);
   }
 
   frame(type: number, payload: Buffer): void {
@@ -94,7 +103,7 @@ export class Session implements LinkReader {
       this.#refuse("protocol", message);
       return;
     }
-    const { timing } = this.#reception;
+    const { linkTiming: timing } = this.#reception;
     this.#software = typeof software === "string" ? software.slice(0, 64) : "";
     this.#link!.watch(timing);
     this.#link!.send(Frame.Welcome, { protocol: spoken, software: this.#reception.software, timing } satisfies Welcome);
@@ -104,6 +113,7 @@ export class Session implements LinkReader {
     if (this.#busy) throw new Refused("malformed", "Cannot take two requests at once before the stream is open");
     if (type === Frame.GetBundle) this.#link!.send(Frame.Bundle, this.#reception.bundle());
     else if (type === Frame.Join) this.#run(this.#join(readJson<JoinMessage>(payload)));
+    else if (type === Frame.Renew) this.#run(this.#renew(readJson<RenewMessage>(payload)));
     else if (type === Frame.Subscribe) this.#run(this.#subscribe(readJson<Subscribe>(payload)));
     else throw new Refused("malformed", `Cannot read frame ${type} here`);
   }
@@ -128,11 +138,19 @@ export class Session implements LinkReader {
     this.#link!.send(Frame.Svid, svid);
   }
 
+  async #renew({ id, csr }: RenewMessage): Promise<void> {
+    const { identity } = this.#peer;
+    if (identity === null)
+      throw new Refused("identity", "Cannot renew: the proxy has shown no certificate; it must join first");
+    this.#link!.send(Frame.Svid, { id, ...(await this.#reception.renew(identity, String(csr))) } satisfies SvidMessage);
+  }
+
   async #subscribe(message: Subscribe): Promise<void> {
-    if (this.#peer === null)
+    const { identity, expired } = this.#peer;
+    if (identity === null)
       throw new Refused("identity", "Cannot subscribe: the proxy has shown no certificate; it must join first");
-    this.#link!.allow(MAX_REQUEST_BYTES);
-    const stream = await this.#reception.subscribe(this.#link!, this.#peer, this.#software!, readSubscribe(message));
+    if (expired) throw new Refused("identity", "Cannot subscribe: the proxy's certificate has expired; it must renew");
+    const stream = await this.#reception.subscribe(this.#link!, identity, this.#software!, readSubscribe(message));
     this.#deadline.cancel();
     this.#stream = stream;
     if (this.#ended !== null) stream.closed(this.#ended);
@@ -140,13 +158,13 @@ export class Session implements LinkReader {
 
   #refuse(failure: FailureCode, message: string): void {
     this.#reception.counts.refusals++;
-    this.#reception.log.warn(message, { peer: this.#peer, failure });
+    this.#reception.log.warn(message, { peer: this.#peer.identity, failure });
     this.#link!.fail(failure, message);
   }
 
   /** Our own fault: the proxy is told to come back, and nothing of the inside. */
   #break(error: unknown): void {
-    this.#reception.log.error(`Cannot serve a proxy: ${messageOf(error)}`, { peer: this.#peer });
+    this.#reception.log.error(`Cannot serve a proxy: ${messageOf(error)}`, { peer: this.#peer.identity });
     this.#link!.fail("unavailable", "Cannot do this now: the control plane's log says why");
   }
 }

@@ -24,7 +24,7 @@ test("a host without a service is answered too, and not asked for again", async 
   await hosts.want("nowhere", ask);
 
   expect(asked).toEqual(["nowhere"]);
-  expect(hosts.learned()).toEqual([]);
+  expect(hosts.answers()).toEqual({});
 });
 
 test("a host that nobody answers is given up at its deadline", async () => {

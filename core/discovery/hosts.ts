@@ -61,9 +61,10 @@ export class Hosts {
     return [...this.#known.keys()];
   }
 
-  /** What is worth asking for again after a restart. */
-  learned(): string[] {
-    return [...this.#known.values()].filter((known) => known.service).map((known) => known.host);
+  /** What is worth remembering for a restart: hosts with a service, and pinned ones. */
+  answers(): Record<string, string | null> {
+    const kept = [...this.#known.values()].filter(({ service, pinned }) => service || (pinned && service === null));
+    return Object.fromEntries(kept.map(({ host, service }) => [host, service ?? null]));
   }
 
   get pinnedAnswered(): boolean {

@@ -69,6 +69,18 @@ test("a failure of the peer ends the link with its words", () => {
   expect(reasons[0]!.message).toBe("no such token");
 });
 
+test("the reason of an end is ours, not that of the socket that we close", () => {
+  const { link, socket, reasons } = linkOf();
+  socket.end = () => {
+    link.lost(null);
+    return "";
+  };
+
+  link.received(encodeText(Frame.Failure, '{"code":"token","message":"no such token"}'));
+
+  expect(reasons.map((reason) => reason.message)).toEqual(["no such token"]);
+});
+
 test("a malformed frame ends the link after saying why, and closed is told once", () => {
   const { link, socket, reasons } = linkOf();
 

@@ -187,9 +187,10 @@ export class Link {
   #finish(reason: Error): void {
     if (this.#closed || this.#ending) return;
     this.#ending = true;
+    // The reason first: a socket may tell of its end from inside `end`.
+    this.#stop(reason);
     this.#linger = this.#clock.after(LINGER_MS, () => this.#socket.terminate());
     if (this.#queue.length === 0) this.#socket.end();
-    this.#stop(reason);
   }
 
   #stop(reason: Error): void {

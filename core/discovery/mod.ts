@@ -3,7 +3,18 @@
  * The protocol and the link, which both ends read, live here too.
  * @module
  */
+export { type ControlAddress, ControlUnreachable } from "./dial.ts";
+export {
+  DISCOVERY_TIMING,
+  type Discovery,
+  type DiscoveryOptions,
+  type DiscoveryState,
+  type DiscoveryTiming,
+  startDiscovery,
+} from "./discovery.ts";
+export { JoinRefused } from "./enrol.ts";
 export { BadFrame } from "./framing.ts";
+export { HostUnanswered } from "./hosts.ts";
 export { Link, LinkLost, type LinkReader, type LinkSocket, PeerFailure, readJson } from "./link.ts";
 export type { DataPlane, Source } from "./model.ts";
 export {
@@ -36,4 +47,5 @@ export {
   type Withdrawn,
   type WorkloadClaim,
 } from "./protocol.ts";
+export { BadBlob } from "./stream.ts";
 export { BadToken, formatJoinToken, type JoinToken, parseJoinToken } from "./token.ts";

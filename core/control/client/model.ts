@@ -1,0 +1,156 @@
+import type { Problem } from "../../config/mod.ts";
+
+/** Bodies of the control plane's API, as both ends read them. Times are milliseconds since the epoch. */
+
+/** What a refused request is answered with. */
+export interface ApiFailure {
+  readonly error: {
+    readonly code: string;
+    /** One line: what was attempted, what was found, what to do. */
+    readonly message: string;
+    readonly problems?: readonly Problem[];
+  };
+}
+
+export interface ApplyRequest {
+  readonly files: readonly { readonly file: string; readonly text: string }[];
+  /** Modules of plugins that name a file: as the document has it, bytes in base64. */
+  readonly modules?: readonly { readonly file: string; readonly path: string; readonly bytes: string }[];
+}
+
+export interface ApplyResult {
+  /** Revision that holds the change; of a dry run the one that runs already. */
+  readonly revision: string;
+  /** `Kind/namespace/name` of what was applied. */
+  readonly documents: readonly string[];
+  /** Warnings: it runs, but some part has no effect. */
+  readonly problems: readonly Problem[];
+  readonly dryRun: boolean;
+}
+
+export interface DeleteResult {
+  readonly revision: string;
+  readonly deleted: string;
+}
+
+/** A line about a document that runs. */
+export interface ResourceRow {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly summary: string;
+  /** File of the config directory, or "applied". */
+  readonly origin: string;
+}
+
+export interface ResourceDetail extends ResourceRow {
+  /** As it was written. */
+  readonly document: unknown;
+}
+
+export interface ProxyRow {
+  readonly name: string;
+  readonly namespace: string;
+  readonly proxy: string;
+  readonly identity: string;
+  readonly software: string;
+  readonly connected: boolean;
+  /** Of the connection, or of its end. */
+  readonly since: number;
+  readonly revisionSent: string;
+  readonly revisionAcked: string;
+  readonly nack: { readonly revision: string; readonly reasons: readonly string[] } | null;
+}
+
+export interface StatusResult {
+  readonly control: {
+    readonly software: string;
+    readonly trustDomain: string;
+    readonly startedAt: number;
+    readonly revision: string;
+    /** What is wrong with the config directory; with an error among them an older configuration runs. */
+    readonly problems: readonly Problem[];
+  };
+  readonly proxies: readonly ProxyRow[];
+}
+
+export interface RevisionResult {
+  readonly revision: string;
+  readonly total: number;
+  readonly acked: number;
+  readonly waiting: readonly string[];
+  readonly refused: readonly { readonly proxy: string; readonly reasons: readonly string[] }[];
+  /** Every connected proxy runs this revision or a newer one. */
+  readonly done: boolean;
+}
+
+export interface ServiceRow {
+  readonly name: string;
+  readonly hosts: readonly string[];
+  readonly ports: readonly ServicePortRow[];
+}
+
+export interface ServicePortRow {
+  readonly port: number;
+  readonly protocol: string;
+  readonly endpoints: readonly EndpointRow[];
+  /** When the source last confirmed these endpoints. */
+  readonly confirmedAt: number;
+}
+
+export interface EndpointRow {
+  readonly address: string;
+  readonly port: number;
+  readonly weight: number;
+  /** Null: outside the mesh, plaintext. */
+  readonly identity: string | null;
+  readonly workload: string;
+}
+
+/** A registration of a proxy. */
+export interface WorkloadRow {
+  readonly key: string;
+  readonly service: string;
+  readonly address: string;
+  readonly identity: string;
+  readonly ports: readonly number[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly connected: boolean;
+  readonly confirmedAt: number;
+}
+
+export interface NewJoinTokenRequest {
+  readonly namespace: string;
+  readonly name: string;
+  /** @default one hour */
+  readonly ttlMs?: number;
+  /** Joins it is good for; 0: any number until it expires. @default 1 */
+  readonly uses?: number;
+}
+
+export interface JoinTokenRow {
+  readonly id: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly uses: number;
+  readonly used: number;
+  readonly createdBy: string;
+}
+
+/** The only time that the secret is shown. */
+export interface NewJoinTokenResult extends JoinTokenRow {
+  readonly token: string;
+}
+
+export interface ApiTokenRow {
+  readonly id: string;
+  readonly name: string;
+  readonly role: string;
+  readonly createdAt: number;
+}
+
+export interface NewApiTokenResult extends ApiTokenRow {
+  readonly token: string;
+}
