@@ -74,6 +74,11 @@ export class Serving implements ResponseHandler, Flow {
     armTimer(exchange, this.#mesh.deadlines, this.#mesh.waits, this.#mesh.deadlines.now);
   }
 
+  requestBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
+    exchange.movedAt = this.#mesh.deadlines.now;
+    forwardBody(exchange, bytes, start, end);
+  }
+
   requestEnd(exchange: MeshExchange, trailers: Trailers | null): void {
     exchange.bodySent = true;
     exchange.movedAt = this.#mesh.deadlines.now;
@@ -280,7 +285,7 @@ class Downstream implements RequestHandler {
     this.#serving.request(exchange);
   }
   requestBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
-    forwardBody(exchange, bytes, start, end);
+    this.#serving.requestBody(exchange, bytes, start, end);
   }
   requestEnd(exchange: MeshExchange, trailers: Trailers | null): void {
     this.#serving.requestEnd(exchange, trailers);

@@ -88,16 +88,28 @@ async function resourcesIn(directory: string) {
   return compiled.resources;
 }
 
+/** The machine's clock, but for what was skipped: whatever came due meanwhile is called within `skip`. */
 function skippingClock(): Clock & { skip(ms: number): void } {
+  const calls = new Set<() => void>();
   let skipped = 0;
   return {
-    ...systemClock,
     now: () => systemClock.now() + skipped,
     monotonic: () => systemClock.monotonic() + skipped,
     // What is written out once a second, is here at once.
     after: (ms, call) => systemClock.after(Math.min(ms, 10), call),
-    skip: (ms) => {
+    every(ms, call) {
+      const timer = systemClock.every(ms, call);
+      calls.add(call);
+      return {
+        cancel() {
+          calls.delete(call);
+          timer.cancel();
+        },
+      };
+    },
+    skip(ms) {
       skipped += ms;
+      for (const call of [...calls]) call();
     },
   };
 }
