@@ -3,6 +3,9 @@ import binaryen from "binaryen";
 
 /** Bytes of a text module, assembled without optimization. */
 export function assemble(wat: string): Uint8Array {
+  // The levels are those of the process, and a compiler that ran before has left its own.
+  binaryen.setOptimizeLevel(0);
+  binaryen.setShrinkLevel(0);
   const module = binaryen.parseText(wat);
   module.setFeatures(binaryen.Features.BulkMemory | binaryen.Features.BulkMemoryOpt);
   const bytes = module.emitBinary();
