@@ -1,5 +1,5 @@
-import { accepting, type ProxyOptions, startChild, startProxy } from "../core/app/mod.ts";
-import { systemClock } from "../core/base/mod.ts";
+import { accepting, type ProxyOptions, type RunningProxy, startChild, startProxy } from "../core/app/mod.ts";
+import { type Log, systemClock } from "../core/base/mod.ts";
 import { formatAddress } from "../core/config/mod.ts";
 import {
   announce,
@@ -8,6 +8,7 @@ import {
   listenPlans,
   processLog,
   SERVING_FLAGS,
+  type ServingFlags,
   sidecarPlans,
 } from "./serving.ts";
 import { firstSignal } from "./signals.ts";
@@ -45,38 +46,51 @@ export const verb = defineVerb({
     };
     const ended = firstSignal();
     const proxy = await startProxy(options);
-    await Promise.race([
-      proxy.ready,
-      ended.then((signal) => Promise.reject(new Error(`Cannot start the app: ${signal} came first`))),
-    ]);
-    const way = proxy.bound.find(({ name }) => name === "outbound")!;
-    const url = `http://${formatAddress({ host: way.hostname, port: way.port })}`;
-    const child = startChild(command, {
-      ...process.env,
-      HTTP_PROXY: url,
-      http_proxy: url,
-      NO_PROXY,
-      no_proxy: NO_PROXY,
-    });
-    const up = accepting(
-      flags.port.map(({ port }) => port),
-      systemClock,
-      log,
-    ).then(() => proxy.announce());
-    process.on("SIGHUP", () => {
-      proxy.reopenLogs();
-      child.signal("SIGHUP");
-    });
-    void up.then(() => announce("run", proxy, flags.output));
-    const signal = await Promise.race([ended, child.exited.then(() => null)]);
-    // The app goes on serving until nobody sends to it any more.
-    if (signal !== null) {
-      await proxy.drain(flags.drain);
-      child.signal(signal);
-      systemClock.after(flags.drain, () => child.signal("SIGKILL"));
+    try {
+      return process.exit(await supervise(proxy, { command, flags, log, ended }));
+    } catch (error) {
+      await proxy.close();
+      throw error;
     }
-    const code = await child.exited;
-    await proxy.close();
-    return process.exit(code);
   },
 });
+
+interface Supervised {
+  readonly command: readonly string[];
+  readonly flags: ServingFlags;
+  readonly log: Log;
+  readonly ended: Promise<"SIGTERM" | "SIGINT">;
+}
+
+/** The app's life: from a proxy that is ready to the app's exit code. */
+async function supervise(proxy: RunningProxy, { command, flags, log, ended }: Supervised): Promise<number> {
+  const stopped = ended.then((signal) => Promise.reject(new Error(`Cannot start the app: ${signal} came first`)));
+  await Promise.race([proxy.ready, stopped]);
+  stopped.catch(() => {});
+  const way = proxy.bound.find(({ name }) => name === "outbound")!;
+  const url = `http://${formatAddress({ host: way.hostname, port: way.port })}`;
+  const child = startChild(command, { ...process.env, HTTP_PROXY: url, http_proxy: url, NO_PROXY, no_proxy: NO_PROXY });
+  process.on("SIGHUP", () => {
+    proxy.reopenLogs();
+    child.signal("SIGHUP");
+  });
+  const up = accepting(
+    flags.port.map(({ port }) => port),
+    systemClock,
+    log,
+  );
+  void up.then(() => {
+    proxy.announce();
+    announce("run", proxy, flags.output);
+  });
+  const signal = await Promise.race([ended, child.exited.then(() => null)]);
+  if (signal !== null) {
+    // The app goes on serving until nobody sends to it any more.
+    await proxy.drain(flags.drain);
+    child.signal(signal);
+    systemClock.after(flags.drain, () => child.signal("SIGKILL"));
+  }
+  const code = await child.exited;
+  await proxy.close();
+  return code;
+}

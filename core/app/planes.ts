@@ -1,4 +1,5 @@
 import type { Clock } from "../base/mod.ts";
+import { assertFree } from "../listener/mod.ts";
 import type { SnapshotModel } from "../snapshot/mod.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
 import { type PlaneHost, WorkerPlane } from "./worker-plane.ts";
@@ -41,7 +42,10 @@ export function localPlanes(plan: PlanePlan, host: PlaneHost, clock: Clock): Pla
   const plane = new WorkerPlane(plan, host, clock);
   return {
     workers: 1,
-    open: async (plans) => plane.open(plans),
+    open: async (plans) => {
+      plans.forEach(assertFree);
+      return plane.open(plans);
+    },
     apply: (model) => plane.apply(model),
     identify: (credentials) => plane.identify(credentials),
     drain: (deadlineMs) => drained(plane, clock, deadlineMs),

@@ -1,4 +1,5 @@
 import { type Clock, type Log, type LogFields, type LogLevel, MeshError, messageOf } from "../base/mod.ts";
+import { assertFree } from "../listener/mod.ts";
 import type { RegionMessage } from "../telemetry/mod.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
 import type { ClusterReport, Planes } from "./planes.ts";
@@ -170,6 +171,7 @@ export class Threads implements Planes {
   }
 
   async open(plans: readonly ListenerPlan[]): Promise<readonly Bound[]> {
+    plans.forEach(assertFree);
     const [first, ...rest] = this.#live();
     const bound = (await first!.calls.call({ call: "open", plans })) as readonly Bound[];
     const settled = plans.map((plan, i) => ({ ...plan, port: bound[i]!.port }));

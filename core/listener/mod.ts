@@ -3,6 +3,7 @@
  * @module
  */
 export {
+  assertFree,
   type ConnectionLimit,
   type Listener,
   ListenFailed,
