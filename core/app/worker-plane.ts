@@ -3,7 +3,7 @@ import { type Cluster, type Endpoint, latencyAt } from "../cluster/mod.ts";
 import { DEFAULT_HEAD_LIMITS, ServerConnection, type ServerSettings, Stage } from "../http/mod.ts";
 import { type ConnectionLimit, type Listener, listen } from "../listener/mod.ts";
 import type { PluginEngine } from "../plugin/engine/mod.ts";
-import { type Plugin, SharedCounters } from "../plugin/mod.ts";
+import { type Plugin, type PluginObserver, SharedCounters } from "../plugin/mod.ts";
 import {
   AddedLines,
   DEFAULT_WAITS,
@@ -238,13 +238,17 @@ export class WorkerPlane {
     return this.#engine.prepare(models, (sha256) => this.#host.blob(sha256));
   }
 
-  #pluginObserver(id: string) {
-    const { policyCalls } = this.#metrics;
+  #pluginObserver(id: string): PluginObserver {
+    const { policyCalls, policySeconds } = this.#metrics;
     const called = policyCalls.with(id, "called");
+    const seconds = policySeconds.with(id);
     return {
-      called: () => called.add(),
-      responded: (status: number) => policyCalls.with(id, `responded_${status}`).add(),
-      faulted: (reason: string) => policyCalls.with(id, `fault_${reason}`).add(),
+      called: (_fuel, ms) => {
+        called.add();
+        seconds.observe(ms / 1000);
+      },
+      responded: (status) => policyCalls.with(id, `responded_${status}`).add(),
+      faulted: (reason) => policyCalls.with(id, `fault_${reason}`).add(),
     };
   }
 
