@@ -77,7 +77,7 @@ async function showApiKey(stage: Stage, say: Say): Promise<Seen> {
   const wrong = await ask(stage.webUrl, { "x-api-key": "guess" });
   const known = await ask(stage.webUrl, { "x-api-key": "alice-key" });
   say(`without a key ${without.status}, with a wrong one ${wrong.status}, with the key of alice ${known.status}`);
-  await stage.mesh("delete", "plugin", "api-key");
+  await stage.mesh("delete", "plugin", "api-key", "--wait");
   const held = without.status === 401 && wrong.status === 401 && known.status === 200;
   return {
     held,

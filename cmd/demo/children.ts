@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../../core/base/mod.ts";
+import { systemClock } from "../../core/base/mod.ts";
 import { ownCommand } from "../self.ts";
 
 /** A `mesh` that goes on until it is ended. */
@@ -40,13 +40,15 @@ export class Children {
   async start(name: string, args: readonly string[], { command = [], environment = {} }: More = {}): Promise<Child> {
     const words = [...args, "-o", "json", ...(command.length === 0 ? [] : ["--", ...command])];
     const child = this.#spawn(words, environment);
-    const complaint = new Response(child.stderr).text();
-    const ready = firstReady(child.stdout);
+    const complaint = new LastLine(child.stderr);
     const message = await Promise.race([
-      ready,
-      deadline(READY_MS, `${name} did not serve in time`, systemClock),
+      firstReady(child.stdout),
+      after(READY_MS).then(() => {
+        throw new Error(`Cannot start ${name}: it does not serve, and said last: ${complaint.text}`);
+      }),
       child.exited.then(async (code) => {
-        throw new Error(`Cannot start ${name}: it ended with ${code}: ${lastLine(await complaint)}`);
+        await complaint.whole;
+        throw new Error(`Cannot start ${name}: it ended with ${code}, and said last: ${complaint.text}`);
       }),
       this.#ended.promise,
     ]);
@@ -56,12 +58,9 @@ export class Children {
   /** Runs a verb to its end; its standard output. */
   async run(args: readonly string[]): Promise<string> {
     const child = this.#spawn(args);
-    const [stdout, stderr, code] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-      child.exited,
-    ]);
-    if (code !== 0) throw new Error(`Cannot go on: "mesh ${args.join(" ")}" ended with ${code}: ${lastLine(stderr)}`);
+    const complaint = new LastLine(child.stderr);
+    const [stdout, code] = await Promise.all([new Response(child.stdout).text(), child.exited, complaint.whole]);
+    if (code !== 0) throw new Error(`Cannot go on: "mesh ${args.join(" ")}" ended with ${code}: ${complaint.text}`);
     return stdout.trim();
   }
 
@@ -70,7 +69,7 @@ export class Children {
     this.#ended.reject(new Error("Cannot go on: the demo was ended"));
     for (const child of this.#all) child.kill("SIGTERM");
     const all = Promise.all([...this.#all].map((child) => child.exited));
-    await Promise.race([all, new Promise<void>((resolve) => systemClock.after(END_MS, resolve))]);
+    await Promise.race([all, after(END_MS)]);
     for (const child of this.#all) child.kill("SIGKILL");
     await all;
   }
@@ -119,10 +118,28 @@ function readyOf(line: string): Readonly<Record<string, unknown>> | null {
   return message["role"] === "sample-app" ? null : message;
 }
 
-function deadline(ms: number, problem: string, clock: Clock): Promise<never> {
-  return new Promise((_, reject) => clock.after(ms, () => reject(new Error(`Cannot go on: ${problem}`))));
+function after(ms: number): Promise<void> {
+  return new Promise((resolve) => systemClock.after(ms, resolve));
 }
 
-function lastLine(text: string): string {
-  return text.trim().split("\n").at(-1) ?? "";
+/** What a stream said last; the rest is read, so that the pipe never fills, and forgotten. */
+class LastLine {
+  readonly whole: Promise<void>;
+  #tail = "";
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.whole = this.#read(stream);
+  }
+
+  get text(): string {
+    return this.#tail.trim().split("\n").at(-1) || "nothing";
+  }
+
+  async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const bytes of stream) this.#tail = (this.#tail + decoder.decode(bytes, { stream: true })).slice(-TAIL);
+  }
 }
+
+/** Longer than a line that matters. */
+const TAIL = 4096;
