@@ -383,7 +383,7 @@ export class WorkerPlane {
   }
 
   #isSecure(endpoint: Endpoint): boolean {
-    return endpoint.identity !== null || (this.#plan.upstreamTls && !endpoint.home.name.startsWith("inbound:"));
+    return endpoint.identity !== null || (this.#plan.upstreamTls && !/^(inbound:|outside\/)/.test(endpoint.home.name));
   }
 
   #clusterEvents() {

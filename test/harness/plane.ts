@@ -3,6 +3,7 @@ import { WorkerPlane } from "../../core/app/worker-plane.ts";
 import { type Clock, jsonLog, systemClock } from "../../core/base/mod.ts";
 import { compile, isRunnable, loadDirectory } from "../../core/compile/mod.ts";
 import { Aggregate } from "../../core/telemetry/mod.ts";
+import type { IdentityFiles } from "./certificates.ts";
 import { temporaryFolder } from "./folder.ts";
 import { type Hop, logReader, webYaml } from "./hop.ts";
 
@@ -22,11 +23,16 @@ export interface PlaneOptions {
   /** YAML documents beside the Service `web` and its endpoints. */
   readonly config?: string;
   readonly maxConnections?: number;
+  /** With it, the listener for `web` takes TLS only, and endpoints are called by TLS where `upstreamTls` says so. */
+  readonly identity?: IdentityFiles;
+  /** @default "plain", or "tls" with an identity */
+  readonly transport?: "plain" | "tls";
+  readonly upstreamTls?: boolean;
 }
 
 /** Starts the data plane of one worker, with the backend's port as the one endpoint of `web`. */
 export async function startPlane(backendPort: number, options: PlaneOptions = {}): Promise<Plane> {
-  const { config = "", maxConnections = 10_000 } = options;
+  const { config = "", maxConnections = 10_000, identity, upstreamTls = false } = options;
   const folder = temporaryFolder();
   const target = await folder.write("access.log", "");
   await folder.write("config/web.yaml", `${webYaml(backendPort)}---\n${config}`);
@@ -40,7 +46,7 @@ export async function startPlane(backendPort: number, options: PlaneOptions = {}
       seed: 1,
       counters: new SharedArrayBuffer(1024),
       maxConnections,
-      upstreamTls: false,
+      upstreamTls,
       shared: false,
     },
     {
@@ -52,13 +58,17 @@ export async function startPlane(backendPort: number, options: PlaneOptions = {}
     clock,
   );
   await plane.apply({ revision: "r1", resources: await resourcesIn(join(folder.path, "config")) } as never);
+  if (identity !== undefined) {
+    const { certificate, privateKey, bundle } = identity;
+    plane.identify({ spiffeId: null, certificate, privateKey, bundle });
+  }
   const [bound, forward] = plane.open([
     {
       kind: "service",
       name: "web",
       hostname: "127.0.0.1",
       port: 0,
-      transport: "plain",
+      transport: options.transport ?? (identity === undefined ? "plain" : "tls"),
       host: "web.default",
       servicePort: 0,
     },
