@@ -26,7 +26,7 @@ export interface Needy {
  * it has begun: its own resources come from the revision `before` that.
  */
 export function needOf(published: Published, needy: Needy, before: Published | null = null): Need {
-  const picked = new Picked(published, before);
+  const picked = new Picked(published, before, needy.namespace);
   picked.take("mesh/");
   if (needy.workload !== null) picked.workload(needy.workload);
   const hosts = new Map<string, string | null>();
@@ -40,29 +40,51 @@ export function needOf(published: Published, needy: Needy, before: Published | n
 
 /** A bare name means the service in the asker's own namespace first, as a cluster's DNS search path has it. */
 function serviceOf(published: Published, host: string, namespace: string): string | null {
-  if (!host.includes(".")) {
+  if (isBare(host)) {
     const own = `${namespace}/${host}`;
     if (published.resources.has(`service/${own}`)) return own;
   }
   return published.hosts.get(host) ?? null;
 }
 
+function isBare(host: string): boolean {
+  return !host.includes(".");
+}
+
+/**
+ * A service as callers of a namespace know it: the bare name is added to their
+ * own services, and taken from another one that has it.
+ */
+function seenFrom(service: ServiceResource, namespace: string, published: Published): ServiceResource {
+  const { hosts, name } = service.model;
+  const [home, bare = ""] = name.split("/");
+  const kept = hosts.filter((host) => !isBare(host) || serviceOf(published, host, namespace) === name);
+  const seen = home === namespace && !kept.includes(bare) ? [bare, ...kept] : kept;
+  if (seen.length === hosts.length) return service;
+  return { ...service, version: `${service.version}@${namespace}`, model: { ...service.model, hosts: seen } };
+}
+
+type ServiceResource = Extract<Resource, { kind: "service" }>;
+
 class Picked {
   readonly resources = new Map<ResourceKey, Resource>();
   readonly #published: Published;
   readonly #before: Published | null;
+  readonly #namespace: string;
 
-  constructor(published: Published, before: Published | null) {
+  constructor(published: Published, before: Published | null, namespace: string) {
     this.#published = published;
     this.#before = before;
+    this.#namespace = namespace;
   }
 
   /** Adds a resource; null when it is in already, or nowhere: the proxy says so if it minds. */
   take(key: ResourceKey): Resource | null {
     const resource = this.#published.resources.get(key) ?? this.#before?.resources.get(key);
     if (resource === undefined || this.resources.has(key)) return null;
-    this.resources.set(key, resource);
-    return resource;
+    const seen = resource.kind === "service" ? seenFrom(resource, this.#namespace, this.#published) : resource;
+    this.resources.set(key, seen);
+    return seen;
   }
 
   workload(name: string): void {

@@ -1,5 +1,6 @@
 import { type Clock, type Log, messageOf } from "../base/mod.ts";
 import {
+  BadFrame,
   type BundleMessage,
   type FailureCode,
   Frame,
@@ -124,6 +125,7 @@ export class Session implements LinkReader {
     work
       .catch((error: unknown) => {
         if (error instanceof Refused) this.#refuse(error.failure, error.message);
+        else if (error instanceof BadFrame) this.#refuse("malformed", error.message);
         else this.#break(error);
       })
       .finally(() => {

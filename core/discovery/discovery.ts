@@ -358,7 +358,8 @@ class ProxyDiscovery implements Discovery {
     const { workload } = this.#options;
     if (serving.from === null || rotation.svid === null || !this.#hosts.pinnedAnswered) return;
     if (!serving.held.has("mesh/")) return;
-    if (workload !== null && !serving.held.has(`workload/${workload.namespace}/${workload.name}`)) return;
+    if (workload !== null && this.#announced && !serving.held.has(`workload/${workload.namespace}/${workload.name}`))
+      return;
     this.#ready.resolve(serving.from);
   }
 

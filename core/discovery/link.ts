@@ -162,8 +162,7 @@ export class Link {
   #tick(): void {
     const silent = this.#clock.monotonic() - this.#heardAt;
     if (silent >= this.#timing!.deadMs) {
-      this.#socket.terminate();
-      this.lost(new Error(`the peer was silent for ${Math.round(silent)} ms`));
+      this.#cut(`the peer was silent for ${Math.round(silent)} ms`);
       return;
     }
     this.sendBytes(Frame.Ping, new Uint8Array(0));
@@ -179,9 +178,12 @@ export class Link {
   #enqueue(bytes: Uint8Array): void {
     this.#queue.push(bytes);
     this.#queuedBytes += bytes.length;
-    if (this.#queuedBytes <= MAX_QUEUED_BYTES) return;
+    if (this.#queuedBytes > MAX_QUEUED_BYTES) this.#cut(`the peer left ${this.#queuedBytes} bytes unread`);
+  }
+
+  #cut(reason: string): void {
+    this.lost(new Error(reason));
     this.#socket.terminate();
-    this.lost(new Error(`the peer left ${this.#queuedBytes} bytes unread`));
   }
 
   #finish(reason: Error): void {
