@@ -3,6 +3,7 @@ import { type Log, type LogFields, systemClock } from "../../core/base/mod.ts";
 import { ControlClient } from "../../core/control/client/mod.ts";
 import { type Control, type ControlOptions, type ControlTiming, startControl } from "../../core/control/mod.ts";
 import {
+  type ControlAddress,
   type DataPlane,
   type Discovery,
   type DiscoveryOptions,
@@ -118,7 +119,7 @@ export interface TestProxy {
 }
 
 export interface TestProxyOptions extends Partial<Omit<DiscoveryOptions, "timing" | "control">> {
-  readonly control: { readonly host: string; readonly port: number };
+  readonly control: ControlAddress | readonly ControlAddress[];
   readonly timing?: Partial<DiscoveryTiming>;
   readonly plane?: RecordingPlane;
 }
@@ -126,7 +127,7 @@ export interface TestProxyOptions extends Partial<Omit<DiscoveryOptions, "timing
 export function testProxy({ control, timing, plane = recordingPlane(), ...options }: TestProxyOptions): TestProxy {
   const lines: string[] = [];
   const discovery = startDiscovery({
-    control: [control],
+    control: Array.isArray(control) ? control : [control],
     directory: null,
     token: null,
     workload: null,
