@@ -35,7 +35,7 @@ export const verb = defineVerb({
         const leftMs = flags.duration - (systemClock.monotonic() - started);
         await Promise.race([goOn(stage, paint, leftMs), stopped]);
       }
-      summary(paint, results, systemClock.monotonic() - started);
+      if (results.length > 0) summary(paint, results, systemClock.monotonic() - started);
       if (whole && flags.duration === null) {
         invite(stage, paint);
         await stopped;

@@ -1,9 +1,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { ControlClient } from "../../core/control/client/mod.ts";
 import { ownCommand } from "../self.ts";
 import { type Child, Children } from "./children.ts";
 import { MANIFESTS, SERVICES } from "./manifests.ts";
+import { until } from "./traffic.ts";
 
 /** A sample app with its sidecar. */
 export interface Instance {
@@ -40,6 +42,7 @@ export class Stage {
       this.#startInstance("web-v1", "web-v1-b", "v1", OF_WEB),
       this.#startInstance("web-v2", "web-v2", "v2", OF_WEB),
     ]);
+    await this.#settle();
   }
 
   /** The address on which the sidecar of shop takes requests for web. */
@@ -82,6 +85,19 @@ export class Stage {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
+  /** Waits until every sidecar has been told of every instance: who serves says so at once, news travel after. */
+  async #settle(): Promise<void> {
+    const token = readFileSync(join(this.data, "admin.token"), "utf8").trim();
+    const client = new ControlClient({ url: this.api, token });
+    const isSettled = async (): Promise<boolean> => {
+      if ((await client.workloads()).length < this.#instances.length) return false;
+      const { control, proxies } = await client.status();
+      return proxies.length === this.#instances.length && (await client.revision(control.revision)).done;
+    };
+    if (!(await until(isSettled, SETTLE_MS)))
+      throw new Error("Cannot go on: the sidecars were not all told of each other");
+  }
+
   async #startControl(): Promise<Child> {
     const control = await this.#children.start("the control plane", [
       ...["control", "--config", "config", "--api", "127.0.0.1:0", "--stream", "127.0.0.1:0"],
@@ -116,6 +132,8 @@ export class Stage {
     await Bun.write(file, text);
   }
 }
+
+const SETTLE_MS = 20_000;
 
 /** What makes an instance one of the Service web. */
 const OF_WEB = ["--label", "app=web"];

@@ -78,9 +78,9 @@ export class Stream {
 const GAP_MS = 10;
 
 /** Waits until something is true, or says that it never became so. */
-export async function until(probe: () => boolean, withinMs: number): Promise<boolean> {
+export async function until(probe: () => boolean | Promise<boolean>, withinMs: number): Promise<boolean> {
   const deadline = systemClock.monotonic() + withinMs;
-  while (!probe()) {
+  while (!(await probe())) {
     if (systemClock.monotonic() >= deadline) return false;
     await pause(20);
   }
