@@ -57,6 +57,19 @@ test("plugins are checked when read, and go when no snapshot of this process or 
   expect(await readdir(join(home.path, "plugins"))).toEqual([kept]);
 });
 
+test("a plugin that is being written when a snapshot is kept is there afterwards", async () => {
+  await using home = await directory();
+  const disk = await Disk.open(home.path, () => {});
+  const plugins = Array.from({ length: 30 }, (_, i) => new Uint8Array(100_000).fill(i));
+
+  for (const bytes of plugins) {
+    const saving = disk.saveBlob(sha256Hex(bytes), bytes);
+    await Promise.all([saving, disk.saveSnapshot({ model: modelOf([]), hosts: {} })]);
+  }
+
+  expect(await readdir(join(home.path, "plugins"))).toHaveLength(plugins.length);
+});
+
 test("a proxy keeps its name", async () => {
   await using home = await directory();
 

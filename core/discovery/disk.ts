@@ -15,6 +15,8 @@ const SVID_FILE = "svid.json";
 const SNAPSHOT_FILE = "snapshot.json";
 const PROXY_FILE = "proxy-id";
 const BLOBS = "plugins";
+/** What a file is called until it is whole. */
+const TEMPORARY = ".tmp";
 
 /**
  * A proxy's own directory: its identity with the private key, its last good
@@ -64,8 +66,11 @@ export class Disk {
     await this.#save(SNAPSHOT_FILE, good);
     const named = new Set(good.model.resources.flatMap((r) => (r.kind === "plugin" ? [r.model.sha256] : [])));
     for (const sha256 of named) this.#fresh.delete(sha256);
-    for (const name of await readdir(join(this.#directory, BLOBS)))
-      if (!named.has(name) && !this.#fresh.has(name)) await rm(join(this.#directory, BLOBS, name), { force: true });
+    for (const name of await readdir(join(this.#directory, BLOBS))) {
+      // One that is still being written has its own name only when it is whole.
+      const sha256 = name.replace(TEMPORARY, "");
+      if (!named.has(sha256) && !this.#fresh.has(sha256)) await rm(join(this.#directory, BLOBS, name), { force: true });
+    }
   }
 
   /** Bytes kept under their SHA-256, checked again. */
@@ -113,14 +118,14 @@ export class Disk {
   /** A reader sees the old file or the new one, never a part, even after a power cut. */
   async #write(name: string, body: string | Uint8Array): Promise<void> {
     const path = join(this.#directory, name);
-    const file = await open(`${path}.tmp`, "w", 0o600);
+    const file = await open(path + TEMPORARY, "w", 0o600);
     try {
       await file.writeFile(body);
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(`${path}.tmp`, path);
+    await rename(path + TEMPORARY, path);
   }
 }
 
