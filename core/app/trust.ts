@@ -16,6 +16,8 @@ import type { Credentials } from "./plan.ts";
 
 /** What a hop between proxies of the mesh speaks; a peer that knows none of it gets HTTP/1.1. */
 const PROTOCOLS = ["mesh/h1", "http/1.1"];
+/** What we serve, to proxies of the mesh and to others; most wanted first. */
+const SERVED = ["mesh/h2", "mesh/h1", "h2", "http/1.1"];
 /** Endpoints are known by SPIFFE ID: the name in the ClientHello is for logs only. */
 const SERVER_NAME = "mesh";
 /** The name that was dialled is not in the certificate; names are not how we know peers. */
@@ -43,7 +45,7 @@ export class Trust {
     const { certificate, privateKey, bundle } = credentials;
     this.#credentials = credentials;
     if (bundle === null) {
-      this.#server = edgeTls({ certificate, privateKey }, PROTOCOLS);
+      this.#server = edgeTls({ certificate, privateKey }, SERVED);
       this.#client = { cert: certificate, key: privateKey, rejectUnauthorized: false, serverName: SERVER_NAME };
       return;
     }
@@ -55,7 +57,7 @@ export class Trust {
       notBefore: 0,
       notAfter: 0,
     } satisfies Svid;
-    this.#server = serverTls(svid, PROTOCOLS);
+    this.#server = serverTls(svid, SERVED);
     this.#client = clientTls(svid, PROTOCOLS, SERVER_NAME);
   }
 

@@ -1,7 +1,23 @@
-import { type Clock, Deadlines, type Log, messageOf, systemRandom } from "../base/mod.ts";
+import { atRoundEnd, type Clock, Deadlines, type Log, messageOf, systemRandom } from "../base/mod.ts";
 import { type Cluster, type Endpoint, latencyAt } from "../cluster/mod.ts";
-import { DEFAULT_HEAD_LIMITS, ServerConnection, type ServerSettings, Stage } from "../http/mod.ts";
-import { type ConnectionLimit, type Listener, listen } from "../listener/mod.ts";
+import {
+  DEFAULT_HEAD_LIMITS,
+  Http2Kit,
+  type Http2ServerSettings,
+  ServerConnection,
+  ServerMux,
+  type ServerSettings,
+  Stage,
+} from "../http/mod.ts";
+import {
+  type ConnectionFacts,
+  type ConnectionLimit,
+  handOver,
+  type Listener,
+  listen,
+  type Wire,
+  type WireOwner,
+} from "../listener/mod.ts";
 import type { PluginEngine } from "../plugin/engine/mod.ts";
 import { type Plugin, type PluginObserver, SharedCounters } from "../plugin/mod.ts";
 import {
@@ -49,6 +65,11 @@ const LINGER_MS = 2_000;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const UPSTREAM_IDLE_MS = 60_000;
+/** Streams of one client connection: of any client, and of a proxy that speaks for many. */
+const MAX_STREAMS = 100;
+const MAX_MESH_STREAMS = 1_000;
+/** What TLS calls HTTP/2, outside and inside the mesh. */
+const HTTP2_PROTOCOLS: ReadonlySet<string> = new Set(["h2", "mesh/h2"]);
 const MAX_CONNECTIONS_PER_ENDPOINT = 1_024;
 const MAX_WAITING_PER_ENDPOINT = 1_024;
 /** A workload's own proxy hears of it within this time after its callers, or not at all. */
@@ -70,7 +91,8 @@ export class WorkerPlane {
   readonly #egress: Egress;
   readonly #serving: Serving;
   readonly #logWriter: LogWriter | null;
-  readonly #connections = new Set<ServerConnection>();
+  readonly #http2: Http2Kit;
+  readonly #connections = new Set<ServerConnection | ServerMux>();
   readonly #limit: ConnectionLimit;
   readonly #listeners: { plan: ListenerPlan; listener: Listener; strict: boolean }[] = [];
   readonly #absent = new Set<string>();
@@ -92,6 +114,11 @@ export class WorkerPlane {
     this.#metrics = meshMetrics(region);
     this.#logWriter =
       plan.accessLog === null ? null : new LogWriter(openLogSink(plan.accessLog.target), clock, plan.accessLog.format);
+    this.#http2 = new Http2Kit({
+      deadlines: this.#deadlines,
+      schedule: atRoundEnd,
+      abused: (abuse) => this.#metrics.http2Abuse.with(abuse).add(),
+    });
     this.#trust = new Trust(() => this.#mesh.snapshot.mesh);
     const self = { workload: plan.self, principal: null as string | null };
     this.#egress = new Egress(clock, resolveHost, this.#clusterEvents());
@@ -151,7 +178,9 @@ export class WorkerPlane {
   }
 
   #listen(plan: ListenerPlan, port: number, strict: boolean): Listener {
-    const settings = this.#settings(wayOf(plan));
+    const way = wayOf(plan);
+    const http2 = this.#http2Settings(way, plan);
+    const http1 = this.#settings(way, http2);
     const mesh = plan.transport === "mesh";
     return listen({
       name: plan.name,
@@ -166,19 +195,50 @@ export class WorkerPlane {
       deadlines: this.#deadlines,
       flush: () => this.#stage.flush(),
       handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
-      accept: (wire, facts) => {
-        const connection = new ServerConnection(wire, facts, settings);
-        this.#connections.add(connection);
-        this.#metrics.connections.with(facts.direction).add();
-        this.#metrics.connectionsOpen.with(facts.direction).add(1);
-        return connection;
-      },
+      accept: (wire, facts) => this.#accept(wire, facts, http1, http2),
       refused: (reason, remote) => this.#refusedConnection(plan, reason, remote),
       bug: (error) => this.#bug(error),
     });
   }
 
-  #settings(way: Way): ServerSettings {
+  #accept(wire: Wire, facts: ConnectionFacts, http1: ServerSettings, http2: Http2ServerSettings): WireOwner {
+    const connection = HTTP2_PROTOCOLS.has(facts.protocol)
+      ? new ServerMux(wire, facts, http2)
+      : new ServerConnection(wire, facts, http1);
+    this.#connections.add(connection);
+    this.#metrics.connections.with(facts.direction).add();
+    this.#metrics.connectionsOpen.with(facts.direction).add(1);
+    return connection;
+  }
+
+  /** The client has begun with the preface of HTTP/2. */
+  #switch(connection: ServerConnection, bytes: Buffer, http2: Http2ServerSettings): void {
+    const mux = new ServerMux(connection.wire, connection.connection, http2);
+    this.#connections.delete(connection);
+    this.#connections.add(mux);
+    handOver(connection.wire, mux);
+    mux.received(bytes);
+  }
+
+  #http2Settings(way: Way, plan: ListenerPlan): Http2ServerSettings {
+    return {
+      handler: this.#serving.handler(way),
+      kit: this.#http2,
+      headTimeoutMs: HEAD_TIMEOUT_MS,
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
+      maxStreams: plan.transport === "mesh" ? MAX_MESH_STREAMS : MAX_STREAMS,
+      draining: () => this.#draining,
+      onClose: (connection) => this.#closed(connection, way),
+      onIdleClose: (_connection, reason) => this.#metrics.idleClosed.with(way.direction, reason).add(),
+    };
+  }
+
+  #closed(connection: ServerConnection | ServerMux, way: Way): void {
+    this.#connections.delete(connection);
+    this.#metrics.connectionsOpen.with(way.direction).add(-1);
+  }
+
+  #settings(way: Way, http2: Http2ServerSettings): ServerSettings {
     return {
       handler: this.#serving.handler(way),
       stage: this.#stage,
@@ -188,10 +248,8 @@ export class WorkerPlane {
       idleTimeoutMs: IDLE_TIMEOUT_MS,
       lingerMs: LINGER_MS,
       draining: () => this.#draining,
-      onClose: (connection) => {
-        this.#connections.delete(connection);
-        this.#metrics.connectionsOpen.with(way.direction).add(-1);
-      },
+      http2: (connection, bytes) => this.#switch(connection, bytes, http2),
+      onClose: (connection) => this.#closed(connection, way),
       onIdleClose: (_connection, reason) => this.#metrics.idleClosed.with(way.direction, reason).add(),
     };
   }

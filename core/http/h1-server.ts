@@ -2,6 +2,7 @@ import { Deadline, type Deadlines } from "../base/mod.ts";
 import type { ConnectionFacts, Wire, WireOwner } from "../listener/mod.ts";
 import { BodyReader, type Trailers } from "./body.ts";
 import type { Exchange, RequestHandler, ServerStream } from "./exchange.ts";
+import { mayBePreface } from "./h2/frame.ts";
 import { CHUNKED, Method, UNTIL_CLOSE } from "./head.ts";
 import { Held } from "./held.ts";
 import { type HeadLimits, INCOMPLETE, parseRequestHead, TOO_LARGE, UNSUPPORTED } from "./parse.ts";
@@ -24,6 +25,8 @@ export interface ServerSettings {
   readonly draining: () => boolean;
   /** The connection is over. */
   readonly onClose: (connection: ServerConnection) => void;
+  /** The client speaks HTTP/2 from the first byte on: `bytes` are what it has said. Null: nobody here does. */
+  readonly http2: ((connection: ServerConnection, bytes: Buffer) => void) | null;
   /** A connection was given up while no exchange was under way, e.g. at its head deadline. */
   readonly onIdleClose: (connection: ServerConnection, reason: string) => void;
 }
@@ -52,7 +55,7 @@ export class ServerConnection implements ServerStream, WireOwner {
   responseStarted = false;
   requestComplete = true;
 
-  readonly #wire: Wire;
+  readonly wire: Wire;
   readonly #settings: ServerSettings;
   readonly #out: Sender;
   readonly #reader = new BodyReader();
@@ -76,7 +79,7 @@ export class ServerConnection implements ServerStream, WireOwner {
   #served = false;
 
   constructor(wire: Wire, facts: ConnectionFacts, settings: ServerSettings) {
-    this.#wire = wire;
+    this.wire = wire;
     this.connection = facts;
     this.#settings = settings;
     this.#out = new Sender(wire, settings.stage);
@@ -157,7 +160,7 @@ export class ServerConnection implements ServerStream, WireOwner {
       this.#settings.deadlines.set(this.#deadline, this.#settings.headTimeoutMs);
       return -1;
     }
-    return this.#begin(n);
+    return this.#begin(n, bytes, p, end);
   }
 
   #readPartial(bytes: Buffer, p: number, end: number): number {
@@ -169,14 +172,15 @@ export class ServerConnection implements ServerStream, WireOwner {
     const n = parseRequestHead(this.#exchange!.request, partial.bytes, 0, partial.length, limits);
     if (n === INCOMPLETE) return -1;
     this.#partial = null;
-    const begun = this.#begin(n);
+    const begun = this.#begin(n, partial.bytes, 0, partial.length);
     return begun < 0 ? begun : p + begun - before;
   }
 
-  /** The head is decided: `n` is its end or the parser's refusal. */
-  #begin(n: number): number {
+  /** The head in `bytes[start, end)` is decided: `n` is its end or the parser's refusal. */
+  #begin(n: number, bytes: Buffer, start: number, end: number): number {
     const exchange = this.#exchange!;
     if (n < 0) {
+      if (this.#isHttp2(bytes, start, end)) return this.#handOver(bytes.subarray(start, end));
       const problem = exchange.request.problem;
       this.#refuse(refusalStatus(n, problem), problem);
       return -1;
@@ -192,6 +196,20 @@ export class ServerConnection implements ServerStream, WireOwner {
     this.#phase = this.requestComplete ? Phase.Answer : Phase.Body;
     this.#settings.handler.request(exchange);
     return n;
+  }
+
+  /** The preface of HTTP/2 is made to be refused here (RFC 9113, section 3.4): only then it is looked for. */
+  #isHttp2(bytes: Buffer, start: number, end: number): boolean {
+    return !this.#served && this.#settings.http2 !== null && mayBePreface(bytes, start, end);
+  }
+
+  #handOver(bytes: Buffer): number {
+    this.#settings.deadlines.clear(this.#deadline);
+    this.#phase = Phase.Closing;
+    this.#gone = true;
+    this.#finishExchange();
+    this.#settings.http2!(this, bytes);
+    return -1;
   }
 
   #readPiece(bytes: Buffer, p: number, end: number): number {
@@ -304,7 +322,7 @@ export class ServerConnection implements ServerStream, WireOwner {
     const lastByteTells = this.#out.framing === Framing.UntilClose;
     if (lastByteTells) {
       this.#out.discard();
-      this.#wire.terminate();
+      this.wire.terminate();
     } else this.#out.shutdown();
     this.#finishExchange();
     if (!lastByteTells) this.#linger();
@@ -343,7 +361,7 @@ export class ServerConnection implements ServerStream, WireOwner {
     this.#rest = null;
     if (this.#gone) return;
     if (this.#peerEnded) {
-      this.#wire.end();
+      this.wire.end();
       return;
     }
     this.#resume();
@@ -382,7 +400,7 @@ export class ServerConnection implements ServerStream, WireOwner {
         this.#finishExchange();
         this.#phase = Phase.Closing;
         this.#out.shutdown();
-        this.#wire.end();
+        this.wire.end();
         return;
       case Phase.Body:
         this.#settings.handler.gone(exchange!, "request ended before its body");
@@ -391,7 +409,7 @@ export class ServerConnection implements ServerStream, WireOwner {
         this.#settings.handler.requestEnd(exchange!, null);
         return;
       case Phase.Closing:
-        if (!this.#out.blocked) this.#wire.end();
+        if (!this.#out.blocked) this.wire.end();
         return;
       default:
         this.#close = true;
@@ -420,7 +438,7 @@ export class ServerConnection implements ServerStream, WireOwner {
   expired(): void {
     const { deadlines, idleTimeoutMs } = this.#settings;
     if (this.#phase === Phase.Closing) {
-      this.#wire.terminate();
+      this.wire.terminate();
       return;
     }
     if (this.#partial !== null) {
@@ -450,20 +468,20 @@ export class ServerConnection implements ServerStream, WireOwner {
 
   /** Ends at once. */
   destroy(): void {
-    this.#wire.terminate();
+    this.wire.terminate();
     this.closed(true);
   }
 
   #pause(): void {
     if (this.#paused) return;
     this.#paused = true;
-    this.#wire.pause();
+    this.wire.pause();
   }
 
   #resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#wire.resume();
+    this.wire.resume();
   }
 }
 

@@ -23,7 +23,6 @@ const TE = latin1("te");
 const TRAILERS = latin1("trailers");
 const CONNECT = latin1("CONNECT");
 const METHOD_BYTES = METHOD_NAMES.map(latin1);
-const DIGITS = Buffer.alloc(3);
 
 /** Fields whose value is hardly ever the same again: a table of them would be full at once. */
 const CHANGES = membersOf([Field.Date, Field.XRequestId, Field.Traceparent, Field.IdempotencyKey]);
@@ -120,10 +119,7 @@ export function encodeStatus(to: HpackEncoder, status: number): void {
     to.indexed(index);
     return;
   }
-  DIGITS[0] = 48 + Math.floor(status / 100);
-  DIGITS[1] = 48 + (Math.floor(status / 10) % 10);
-  DIGITS[2] = 48 + (status % 10);
-  to.field(STATUS, 0, STATUS.length, DIGITS, 0, 3, false, false);
+  to.number(STATUS, status);
 }
 
 /** The fields that go on, then the lines of the edits. */

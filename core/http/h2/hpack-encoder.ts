@@ -19,6 +19,8 @@ const PLAIN = 0x00;
 export class EncoderScratch {
   bytes = Buffer.allocUnsafeSlow(FIRST_BLOCK);
   length = 0;
+  /** A number as text, on its way into the block. */
+  readonly digits = Buffer.allocUnsafeSlow(16);
 
   room(size: number): void {
     const wanted = this.length + size;
@@ -97,6 +99,13 @@ export class HpackEncoder {
     this.#integer(INDEXED, 7, index);
   }
 
+  /** A field whose value is a number. */
+  number(name: Uint8Array, value: number): void {
+    const { digits } = this.#out;
+    const length = digits.latin1Write(String(value));
+    this.field(name, 0, name.length, digits, 0, length, false, false);
+  }
+
   /** A field whose name may be in any case. `changes`: its value is hardly ever the same again. */
   field(
     names: Uint8Array,
@@ -122,8 +131,17 @@ export class HpackEncoder {
       const again = this.#seen[slot] === hash && this.#fits(nameEnd - nameStart + valueEnd - valueStart);
       this.#seen[slot] = hash;
       if (again) this.#insert(hash, slot, names, nameStart, nameEnd, values, valueStart, valueEnd);
-      const [mode, bits] = again ? [INSERTED, 6] : [PLAIN, 4];
-      this.#literal(mode, bits, named, names, nameStart, nameEnd, values, valueStart, valueEnd);
+      this.#literal(
+        again ? INSERTED : PLAIN,
+        again ? 6 : 4,
+        named,
+        names,
+        nameStart,
+        nameEnd,
+        values,
+        valueStart,
+        valueEnd,
+      );
     } else if (entry.hash === hash && isEntry(entry, names, nameStart, nameEnd, values, valueStart, valueEnd)) {
       this.#integer(INDEXED, 7, FIRST_DYNAMIC + this.#inserted - entry.sequence);
     } else this.#literal(PLAIN, 4, named, names, nameStart, nameEnd, values, valueStart, valueEnd);
