@@ -48,7 +48,8 @@ function readHeld(held: unknown): Readonly<Record<ResourceKey, string>> {
   return held as Record<ResourceKey, string>;
 }
 
-function readWorkload(value: unknown): WorkloadClaim {
+/** @throws {BadFrame} naming the first field that is not as agreed. */
+export function readWorkload(value: unknown): WorkloadClaim {
   must(isObject(value), "workload");
   const { name, namespace, service, address, ports, labels, weight } = value as Partial<WorkloadClaim>;
   must(isName(name), "workload.name");

@@ -11,15 +11,17 @@ import {
   type LinkReader,
   MAX_HOSTS,
   type Nack,
+  type Register,
   type RenewMessage,
   readJson,
   type Subscribe,
   type SvidMessage,
   UPDATE_PART_BYTES,
   type Withdraw,
+  type WorkloadClaim,
 } from "../discovery/mod.ts";
 import type { Resource } from "../snapshot/mod.ts";
-import { readHosts, readReasons } from "./claim.ts";
+import { readHosts, readReasons, readWorkload } from "./claim.ts";
 import { Delivery, type Plan } from "./delivery.ts";
 import type { ControlCounts, ControlObserver } from "./metrics.ts";
 import { needOf } from "./need.ts";
@@ -46,6 +48,8 @@ export interface StreamHost {
   blob(sha256: string): Uint8Array | null;
   /** Signs for an identity that its owner has just proved again. */
   renew(identity: string, csr: string): Promise<Omit<SvidMessage, "id">>;
+  /** The workload as it is now. @throws {Refused} when it is not the stream's own. */
+  register(stream: ProxyStream, claim: WorkloadClaim): Promise<void>;
   /** Takes the endpoint out; resolves with the proxies that had not confirmed by the deadline. */
   withdraw(stream: ProxyStream, deadlineMs: number): Promise<readonly string[]>;
   /** A confirmed or refused update, or the end. */
@@ -76,8 +80,6 @@ export class ProxyStream implements LinkReader {
   #ackTimer: Timer | null = null;
   #retryTimer: Timer | null = null;
   #publishedAt = 0;
-  /** The revision in which the workload last stood, once it is withdrawn. */
-  #before: Published | null = null;
   #open = true;
 
   constructor(link: Link, peer: StreamPeer, host: StreamHost) {
@@ -94,7 +96,7 @@ export class ProxyStream implements LinkReader {
     const published = this.#host.newest();
     if (published === null || !this.#open) return;
     const { workload, namespace } = this.peer;
-    const plan = this.delivery.next(needOf(published, { workload, namespace, hosts: this.#hosts }, this.#before));
+    const plan = this.delivery.next(needOf(published, { workload, namespace, hosts: this.#hosts }));
     if (plan === null) return;
     this.#host.counts.pushes++;
     this.#publishedAt = published.at;
@@ -125,6 +127,9 @@ export class ProxyStream implements LinkReader {
         return;
       case Frame.Renew:
         this.#run(this.#renew(readJson<RenewMessage>(payload)));
+        return;
+      case Frame.Register:
+        this.#run(this.#host.register(this, readWorkload(readJson<Partial<Register>>(payload).workload)));
         return;
       case Frame.Withdraw:
         this.#run(this.#withdraw(readJson<Withdraw>(payload)));
@@ -226,7 +231,6 @@ export class ProxyStream implements LinkReader {
 
   async #withdraw({ deadlineMs }: Withdraw): Promise<void> {
     const wait = typeof deadlineMs === "number" ? Math.min(Math.max(deadlineMs, 0), 60_000) : 0;
-    this.#before = this.#host.newest();
     const laggards = await this.#host.withdraw(this, wait);
     this.#link.send(Frame.Withdrawn, { laggards });
   }

@@ -83,7 +83,7 @@ test("certificates are renewed over the stream, which stays", async () => {
 test("a certificate that expired lately is good for a new one, and for nothing else", async () => {
   await using mesh = await testControl({ timing: { leafLifetimeMs: 1000, graceMs: 60_000 } });
   const svid = await joined(mesh);
-  await eventually(() => svid.notAfter < Date.now());
+  await lapse(svid);
 
   expect((await refusal(mesh, svid, Frame.Subscribe)).message).toContain("has expired");
   const { csr, privateKey } = await createRequest(WEB);
@@ -95,7 +95,7 @@ test("a certificate that expired lately is good for a new one, and for nothing e
 test("an expired certificate cannot be turned into another identity's", async () => {
   await using mesh = await testControl({ timing: { leafLifetimeMs: 1000, graceMs: 60_000 } });
   const svid = await joined(mesh);
-  await eventually(() => svid.notAfter < Date.now());
+  await lapse(svid);
   const { csr } = await createRequest("spiffe://cluster.local/ns/default/sa/cart");
 
   const failure = await ask(mesh, svid, Frame.Renew, { id: 1, csr }, Frame.Svid).catch((error) => error);
@@ -106,7 +106,7 @@ test("an expired certificate cannot be turned into another identity's", async ()
 test("a certificate that expired too long ago is refused", async () => {
   await using mesh = await testControl({ timing: { leafLifetimeMs: 1000, graceMs: 0 } });
   const svid = await joined(mesh);
-  await eventually(() => svid.notAfter < Date.now());
+  await lapse(svid);
   const { csr } = await createRequest(WEB);
 
   const failure = await ask(mesh, svid, Frame.Renew, { id: 1, csr }, Frame.Svid).catch((error) => error);
@@ -119,6 +119,11 @@ async function joined(mesh: TestControl): Promise<Svid> {
   await using proxy = testProxy({ control: mesh.control.addresses.stream, token: await mesh.token("web") });
   await proxy.discovery.ready;
   return proxy.plane.svids[0]!;
+}
+
+/** Certificates end with a second, and are valid to the end of it. */
+async function lapse({ notAfter }: Svid): Promise<void> {
+  await eventually(() => notAfter + 1000 < Date.now());
 }
 
 /** How the control plane refuses a question. */
