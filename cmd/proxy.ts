@@ -1,5 +1,6 @@
-import { type ProxyOptions, startProxy } from "../core/app/mod.ts";
+import { childCompiler, type ProxyOptions, type ProxySource, startProxy } from "../core/app/mod.ts";
 import { text, toggle } from "./flag.ts";
+import { sameProgram } from "./self.ts";
 import {
   announce,
   commonOptions,
@@ -43,7 +44,7 @@ export const verb = defineVerb({
     const sidecar = hasControl ? sidecarPlans(flags, flags.outbound) : [];
     const options: ProxyOptions = {
       ...commonOptions(flags, log),
-      source: flags.config === null ? await controlSource(flags, log) : { kind: "files", directory: flags.config },
+      source: flags.config === null ? await controlSource(flags, log) : filesIn(flags.config),
       listeners: [...sidecar, ...listenPlans(flags, credentials !== null || hasControl)],
       credentials,
       upstreamTls: flags.upstreamTls,
@@ -62,3 +63,7 @@ export const verb = defineVerb({
     return process.exit(0);
   },
 });
+
+function filesIn(directory: string): ProxySource {
+  return { kind: "files", directory, compile: childCompiler([...sameProgram(), "compile"]) };
+}

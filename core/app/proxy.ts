@@ -5,15 +5,16 @@ import type { DataPlane, Discovery, DiscoveryOptions } from "../discovery/mod.ts
 import { SharedCounters } from "../plugin/mod.ts";
 import type { SnapshotModel } from "../snapshot/mod.ts";
 import { Aggregate, type EdgePeer, exposition, Region } from "../telemetry/mod.ts";
+import type { DirectoryCompiler } from "./compiler/model.ts";
 import { openDoors } from "./doors.ts";
-import { type FileSource, startFiles } from "./files.ts";
+import { type FileSource, fileSource } from "./files.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
 import { localPlanes, type Planes } from "./planes.ts";
 import { Threads } from "./threads.ts";
 
 /** Where a proxy's configuration comes from. */
 export type ProxySource =
-  | { readonly kind: "files"; readonly directory: string }
+  | { readonly kind: "files"; readonly directory: string; readonly compile: DirectoryCompiler }
   | {
       readonly kind: "control";
       /** Everything discovery needs but what this room gives it. */
@@ -161,7 +162,7 @@ class MeshProxy implements RunningProxy, DataPlane {
     if (credentials !== null) this.#planes.identify(credentials);
     // Explicit listeners answer for services; before there is any, a connection would only be refused.
     if (source.kind === "files") {
-      await this.#startFiles(source.directory);
+      await this.#startFiles(source);
       this.#checkServices(source.directory);
     }
     this.bound = await this.#open();
@@ -197,9 +198,10 @@ class MeshProxy implements RunningProxy, DataPlane {
     return bound;
   }
 
-  async #startFiles(directory: string): Promise<void> {
+  async #startFiles({ directory, compile }: Extract<ProxySource, { kind: "files" }>): Promise<void> {
     const { clock, log } = this.#options;
-    this.#files = await startFiles({ directory, clock, log, apply: (model) => this.apply(model) });
+    this.#files = fileSource({ directory, compile, clock, log, apply: (model) => this.apply(model) });
+    await this.#files.start();
   }
 
   async #startDiscovery(source: Extract<ProxySource, { kind: "control" }>): Promise<void> {
