@@ -86,11 +86,8 @@ export class Plane implements Reception, StreamHost {
 
   /** A revision is out: everybody is told, and the numbers follow. */
   published(): void {
-    const { counts, registry, configuration, streams } = this.#parts;
-    counts.revisions++;
-    counts.registrations = registry.size;
-    counts.configProblems = configuration.problems.filter(({ severity }) => severity === "error").length;
-    streams.publish();
+    this.counts.revisions++;
+    this.streams.publish();
   }
 
   newest(): Published | null {
