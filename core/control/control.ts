@@ -20,7 +20,7 @@ import { type Registered, Registry } from "./registry.ts";
 import type { RandomBytes } from "./secret.ts";
 import { storageIn } from "./storage.ts";
 import { Streams } from "./streams.ts";
-import { decideTrustDomain, trustDomainProblems } from "./trust-domain.ts";
+import { decideTrustDomain, trustDomainProblems, withTrustDomain } from "./trust-domain.ts";
 
 export interface ControlTiming {
   /** A silent stream is pinged this often, and dead after `deadMs`. */
@@ -175,7 +175,7 @@ class Starting {
     const state = this.#storage.records<string>("control");
     const publisher: Publisher = new Publisher({
       ...{ clock, debounceMs, last: await state.get("revision") },
-      compile: () => configuration.compile(),
+      compile: () => withTrustDomain(configuration.compile(), issuing.trustDomain),
       keep: (revision) => state.put("revision", revision),
       published: () => plane.published(),
       failed: (error) => log.error(`Cannot compile the configuration: ${String(error)}`),
