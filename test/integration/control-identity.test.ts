@@ -23,6 +23,18 @@ test("certificates of strangers, expired or not, are refused on the stream", asy
   expect(mesh.control.counts.refusals).toBe(2);
 });
 
+test("a stranger's certificate that expired lately is not good for a new one", async () => {
+  await using mesh = await testControl({ timing: { graceMs: 60_000 } });
+  await using strangers = await certificates();
+  const foreign = await strangers.issue(WEB, -10);
+  const { csr } = await createRequest(WEB);
+
+  const failure = await ask(mesh, foreign, Frame.Renew, { id: 1, csr }, Frame.Svid).catch((error) => error);
+
+  expect(failure).toMatchObject({ failure: "identity" });
+  expect(mesh.control.counts.certificatesIssued).toBe(1);
+});
+
 test("a connection without a certificate may not subscribe or renew", async () => {
   await using mesh = await testControl();
 
