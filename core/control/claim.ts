@@ -54,7 +54,8 @@ export function readWorkload(value: unknown): WorkloadClaim {
   const { name, namespace, service, address, ports, labels, weight } = value as Partial<WorkloadClaim>;
   must(isName(name), "workload.name");
   must(isName(namespace), "workload.namespace");
-  must(isName(service), "workload.service");
+  // A workload that only calls others belongs to no Service.
+  must(service === "" || isName(service), "workload.service");
   must(typeof address === "string" && isIpAddress(address), "workload.address");
   must(typeof weight === "number" && Number.isInteger(weight) && weight >= 0 && weight <= 1_000_000, "workload.weight");
   must(Array.isArray(ports) && ports.length <= MAX_PORTS, "workload.ports");
