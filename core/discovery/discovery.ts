@@ -132,7 +132,6 @@ class ProxyDiscovery implements Discovery {
   readonly #log: Log;
   readonly #ready = Promise.withResolvers<"disk" | "control">();
   readonly #started = Promise.withResolvers<Parts>();
-  readonly #backoff: Backoff;
   readonly #uplink: Uplink;
   readonly #timers: Timer[] = [];
   #parts: Parts | null = null;
@@ -149,13 +148,12 @@ class ProxyDiscovery implements Discovery {
     this.#timing = { ...DISCOVERY_TIMING, ...options.timing };
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#backoff = new Backoff(this.#timing.backoff, options.random);
     this.#hosts = new Hosts(this.#clock, this.#timing, options.pinned, []);
     this.#uplink = new Uplink({
       addresses: options.control,
       clock: this.#clock,
       log: this.#log,
-      backoff: this.#backoff,
+      backoff: new Backoff(this.#timing.backoff, options.random),
       open: (address, closed) => this.#open(address, closed),
     });
     // Whoever starts discovery may look at these later, or never.
@@ -334,7 +332,6 @@ class ProxyDiscovery implements Discovery {
     try {
       const held = await serving.change(base, change);
       this.#refused = null;
-      this.#backoff.reset();
       this.#hosts.answer(change.hosts);
       stream.ack(change.id);
       this.#checkReady();

@@ -144,6 +144,9 @@ test("a plugin's module travels with its document, and to the proxy that needs i
 
   expect(await web.discovery.blob(sha256)).toEqual(WASM);
   await expect(web.discovery.blob("0".repeat(64))).rejects.toThrow("does not have it");
+  await using idle = testProxy({ control: mesh.control.addresses.stream, token: await mesh.token("idle") });
+  await idle.discovery.ready;
+  await expect(idle.discovery.blob(sha256)).rejects.toThrow("does not have it");
 });
 
 test("an applied plugin cannot name a file of the control plane's machine", async () => {
@@ -208,7 +211,9 @@ test("endpoints follow the registry while the config directory is broken", async
   await using stock = testProxy(options);
   await stock.discovery.ready;
 
+  const before = Date.now();
   const services = await mesh.client.services();
+  expect(services[1]!.ports[0]!.confirmedAt).toBeGreaterThanOrEqual(before);
   expect(services.map(({ name }) => name)).toEqual(["default/cart", "default/stock"]);
   expect(services[1]!.ports[0]!.endpoints).toMatchObject([{ identity: "spiffe://cluster.local/ns/default/sa/stock" }]);
 });
