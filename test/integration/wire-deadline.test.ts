@@ -2,12 +2,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { type Backend, ok, type Script, stall, startBackend, tunnel } from "../harness/backend.ts";
 import { type Client, connect } from "../harness/client.ts";
 import { CutShort } from "../harness/connection.ts";
+import { startDeafPort } from "../harness/deaf.ts";
 import { eventually } from "../harness/eventually.ts";
 import { type Plane, startPlane } from "../harness/plane.ts";
 
 const HEAD_MS = 10_000;
 const IDLE_MS = 300_000;
 const LINGER_MS = 2_000;
+const CONNECT_MS = 5_000;
 const RESPONSE_HEAD_MS = 60_000;
 /** A deadline is kept to a slot of the coarse wheel. */
 const SLOT_MS = 250;
@@ -239,6 +241,52 @@ describe("a request", () => {
     }
 
     expect((await client.response("POST")).text).toBe("in the end");
+  });
+});
+
+describe("an upstream", () => {
+  test("that cannot be reached in time is 503 behind its last attempt, and the client may go on", async () => {
+    await using deaf = await startDeafPort();
+    await using hop = await startPlane(deaf.port);
+    await using client = await connect(hop.port);
+    await client.send("GET /deaf HTTP/1.1\r\nHost: a\r\n\r\n");
+    await eventually(() => hop.active === 1);
+
+    // Three attempts, each with a deadline of its own.
+    for (let i = 0; i < 3; i++) {
+      expect(client.connection.unread).toHaveLength(0);
+      hop.skip(CONNECT_MS + SLOT_MS);
+      await Bun.sleep(0);
+    }
+
+    const response = await client.response();
+    expect([response.status, response.get("connection")]).toEqual([503, null]);
+    expect(await hop.line(client)).toMatchObject({ response_code: 503, response_flags: "UF", attempts: 3 });
+  });
+
+  test("that refuses connections is 503 at once", async () => {
+    await using hop = await startPlane(1);
+    await using client = await connect(hop.port);
+
+    expect((await client.get("/refused")).status).toBe(503);
+
+    expect(await hop.line(client)).toMatchObject({ response_code: 503, response_flags: "UF" });
+    expect((await hop.line(client))["response_code_details"]).toContain("ECONNREFUSED");
+  });
+
+  test("whose client leaves while it is dialled is not dialled for nobody", async () => {
+    await using deaf = await startDeafPort();
+    await using hop = await startPlane(deaf.port);
+    await using client = await connect(hop.port);
+    await client.send("GET /deaf HTTP/1.1\r\nHost: a\r\n\r\n");
+    await eventually(() => hop.active === 1);
+
+    client.connection.reset();
+
+    await eventually(() => hop.active === 0);
+    expect(await hop.line(client)).toMatchObject({ response_code: 0, response_flags: "DC" });
+    hop.skip(CONNECT_MS + SLOT_MS);
+    expect(hop.warnings).toEqual([]);
   });
 });
 
