@@ -136,7 +136,7 @@ export class Plane implements Reception, StreamHost {
     if (subscribe.workload !== null)
       await this.registry.register({ key: peer.key, claim: subscribe.workload, identity }, stream);
     // The workload's own resource has to be in what the proxy is sent first.
-    await this.settle();
+    await this.#parts.publisher.settled();
     this.streams.enter(stream);
     this.counts.streamsOpen = this.streams.size;
     this.log.info("stream opened", { proxy: peer.key, identity, software });

@@ -69,6 +69,12 @@ export interface StreamPeer {
   readonly workload: string | null;
 }
 
+/**
+ * A revision that changes nothing for a proxy is told at most so often: a
+ * thousand proxies that start together must not send each other a million.
+ */
+const QUIET_MS = 200;
+
 /** The stream from the control plane's end: one proxy, what it wants and what it has. */
 export class ProxyStream implements LinkReader {
   readonly peer: StreamPeer;
@@ -79,7 +85,9 @@ export class ProxyStream implements LinkReader {
   readonly #hosts: Set<string>;
   #ackTimer: Timer | null = null;
   #retryTimer: Timer | null = null;
+  #quietTimer: Timer | null = null;
   #publishedAt = 0;
+  #pushedAt = Number.NEGATIVE_INFINITY;
   #open = true;
 
   constructor(link: Link, peer: StreamPeer, host: StreamHost) {
@@ -96,12 +104,25 @@ export class ProxyStream implements LinkReader {
     const published = this.#host.newest();
     if (published === null || !this.#open) return;
     const { workload, namespace } = this.peer;
-    const plan = this.delivery.next(needOf(published, { workload, namespace, hosts: this.#hosts }));
-    if (plan === null) return;
+    const untilQuiet = this.#pushedAt + QUIET_MS - this.#host.clock.monotonic();
+    const need = needOf(published, { workload, namespace, hosts: this.#hosts });
+    const plan = this.delivery.next(need, untilQuiet > 0);
+    if (plan === null) {
+      if (untilQuiet > 0) this.#pushLater(untilQuiet);
+      return;
+    }
     this.#host.counts.pushes++;
+    this.#pushedAt = this.#host.clock.monotonic();
     this.#publishedAt = published.at;
     this.#send(plan);
     this.#ackTimer = this.#host.clock.after(this.#host.timing.ackMs, () => this.#late(plan));
+  }
+
+  #pushLater(ms: number): void {
+    this.#quietTimer ??= this.#host.clock.after(ms, () => {
+      this.#quietTimer = null;
+      this.push();
+    });
   }
 
   end(message: string): void {
@@ -144,6 +165,7 @@ export class ProxyStream implements LinkReader {
     this.#open = false;
     this.#ackTimer?.cancel();
     this.#retryTimer?.cancel();
+    this.#quietTimer?.cancel();
     this.#host.log.info("stream ended", { proxy: this.peer.key, reason: reason.message });
     this.#host.ended(this);
   }
