@@ -103,6 +103,7 @@ export class WorkerPlane {
       added: new AddedLines(new RequestIds((bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>))),
       self,
       metrics: this.#metrics,
+      used: new Set(),
       deadlines: this.#deadlines,
       stage: this.#stage,
       clock,
@@ -283,6 +284,13 @@ export class WorkerPlane {
     this.#upstream.close();
     this.#engine?.close();
     this.#logWriter?.close();
+  }
+
+  /** Names of the services that were called since the last time. */
+  takeUsed(): readonly string[] {
+    const names = [...this.#mesh.used];
+    this.#mesh.used.clear();
+    return names;
   }
 
   /** Endpoints with their health, as this worker sees them. */
