@@ -11,6 +11,7 @@ import { type FileSource, fileSource } from "./files.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
 import { localPlanes, type Planes } from "./planes.ts";
 import { Threads } from "./threads.ts";
+import { ownMemory, startTrim, type Trim } from "./trim.ts";
 
 /** Where a proxy's configuration comes from. */
 export type ProxySource =
@@ -38,6 +39,8 @@ export interface ProxyOptions {
   readonly credentials: Credentials | null;
   readonly upstreamTls: boolean;
   readonly maxConnections: number;
+  /** Gives pages of the executable back that are not in use. */
+  readonly trim: boolean;
   /** Side doors: null leaves one shut. `free`: another port is taken where this one is. */
   readonly doors: { readonly admin: Door | null; readonly health: Door | null; readonly metrics: Door | null };
   readonly clock: Clock;
@@ -107,6 +110,7 @@ class MeshProxy implements RunningProxy, DataPlane {
   #admin: Awaited<ReturnType<typeof openDoors>> | null = null;
   #files: FileSource | null = null;
   #discovery: Discovery | null = null;
+  #trim: Trim | null = null;
   #model: SnapshotModel | null = null;
   #credentials: Credentials | null;
   #notAfter = 0;
@@ -167,6 +171,7 @@ class MeshProxy implements RunningProxy, DataPlane {
     }
     this.bound = await this.#open();
     this.#admin = await openDoors(this.#options.doors, this.#sources(), this.#options.log);
+    this.#startTrim();
     if (source.kind === "control") await this.#startDiscovery(source);
     else this.#becomeReady();
   }
@@ -226,6 +231,12 @@ class MeshProxy implements RunningProxy, DataPlane {
     );
   }
 
+  #startTrim(): void {
+    const { trim, clock, log } = this.#options;
+    const memory = trim ? ownMemory() : null;
+    if (memory !== null) this.#trim = startTrim(memory, clock, log);
+  }
+
   #becomeReady(): void {
     this.#isReady = true;
     this.#ready.resolve();
@@ -256,6 +267,10 @@ class MeshProxy implements RunningProxy, DataPlane {
     this.#notAfter = notAfter;
     this.#planes.identify(this.#credentials);
     this.#options.log.info("identity", { spiffeId, notAfter: new Date(notAfter).toISOString() });
+  }
+
+  used(): Iterable<string> {
+    return this.#planes.used();
   }
 
   async #want(host: string): Promise<void> {
@@ -329,6 +344,7 @@ class MeshProxy implements RunningProxy, DataPlane {
 
   async close(): Promise<void> {
     this.#ready.reject(new Error("the proxy is stopping"));
+    this.#trim?.close();
     this.#files?.close();
     await this.#discovery?.close();
     await this.#planes.close();
