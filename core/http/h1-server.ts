@@ -315,6 +315,7 @@ export class ServerConnection implements ServerStream, WireOwner {
     this.#out.stage.flush();
     if (this.#out.blocked) {
       this.#flushing = true;
+      this.#settings.deadlines.set(this.#deadline, this.#settings.idleTimeoutMs);
       return;
     }
     this.#complete();
@@ -364,7 +365,10 @@ export class ServerConnection implements ServerStream, WireOwner {
   // ---- the socket's side ----
 
   writable(): void {
-    if (!this.#out.drain()) return;
+    if (!this.#out.drain()) {
+      if (this.#flushing) this.#settings.deadlines.set(this.#deadline, this.#settings.idleTimeoutMs);
+      return;
+    }
     if (this.#flushing) this.#complete();
     else if (this.#exchange !== null) this.#settings.handler.drained(this.#exchange);
   }
@@ -416,7 +420,7 @@ export class ServerConnection implements ServerStream, WireOwner {
     this.#settings.onClose(this);
   }
 
-  /** The head, idle or linger deadline. */
+  /** The head, idle or linger deadline, or a peer that does not read the end of its response. */
   expired(): void {
     const { deadlines, idleTimeoutMs } = this.#settings;
     if (this.#phase === Phase.Closing) {
@@ -426,6 +430,10 @@ export class ServerConnection implements ServerStream, WireOwner {
     if (this.#partial !== null) {
       this.#partial = null;
       this.#refuse(408, "head not whole at its deadline");
+      return;
+    }
+    if (this.#flushing) {
+      this.destroy();
       return;
     }
     if (this.#phase !== Phase.Head) return;
