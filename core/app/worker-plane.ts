@@ -31,6 +31,7 @@ import {
   type RegionMessage,
 } from "../telemetry/mod.ts";
 import { Upstream } from "../upstream/mod.ts";
+import { leadsTo } from "./own-address.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
 import type { ClusterReport } from "./planes.ts";
 import { Trust } from "./trust.ts";
@@ -94,7 +95,9 @@ export class WorkerPlane {
       plan.accessLog === null ? null : new LogWriter(openLogSink(plan.accessLog.target), clock, plan.accessLog.format);
     this.#trust = new Trust(() => this.#mesh.snapshot.mesh);
     const self = { workload: plan.self, principal: null as string | null };
-    this.#egress = new Egress(clock, resolveHost, this.#clusterEvents());
+    this.#egress = new Egress(clock, resolveHost, this.#clusterEvents(), (address, port) =>
+      this.#isOurs(address, port),
+    );
     this.#mesh = {
       snapshot: emptySnapshot(),
       upstream: null as unknown as Upstream,
@@ -388,6 +391,11 @@ export class WorkerPlane {
       },
     );
     return false;
+  }
+
+  /** A destination outside of the mesh that is this very proxy: each request would make the next. */
+  #isOurs(address: string, port: number): boolean {
+    return this.#listeners.some(({ listener }) => listener.port === port && leadsTo(listener.hostname, address));
   }
 
   #isSecure(endpoint: Endpoint): boolean {
