@@ -11,15 +11,24 @@ export interface ProcessHop extends Hop {
   memory(): Promise<number>;
 }
 
+export interface ProcessHopOptions {
+  /** Most files and sockets it may have open at once. */
+  readonly descriptors?: number;
+}
+
 /** Starts a proxy with the backend's port as the one endpoint of `web`. */
-export async function startProcessHop(backendPort: number, args: readonly string[] = []): Promise<ProcessHop> {
+export async function startProcessHop(
+  backendPort: number,
+  { descriptors }: ProcessHopOptions = {},
+): Promise<ProcessHop> {
   const folder = temporaryFolder();
   const log = await folder.write("access.log", "");
   await folder.write("config/web.yaml", webYaml(backendPort));
   const words = ["proxy", "--config", join(folder.path, "config"), "--listen", "127.0.0.1:0=web", "--access-log", log];
   const doors = ["--admin", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--health", "127.0.0.1:0", "-o", "json"];
   const command = [process.execPath, join(ROOT, "cmd/mesh.ts")];
-  const program = await startBinary([...words, ...doors, "--concurrency", "1", ...args], { command, cwd: folder.path });
+  const prefix = descriptors === undefined ? [] : ["sh", "-c", `ulimit -n ${descriptors}; exec "$0" "$@"`];
+  const program = await startBinary([...words, ...doors, "--concurrency", "1"], { command, prefix, cwd: folder.path });
   const ready = await program.ready();
   const [listener] = ready["listeners"] as readonly { readonly address: string }[];
   return {

@@ -107,6 +107,40 @@ test("five hundred connections that never finish a head do not keep others waiti
   expect((await quick.get("/quick/still")).text).toBe("quick");
 }, 60_000);
 
+test("more connections than descriptors are refused, those below the limit are served, and then all are again", async () => {
+  const descriptors = 256;
+  setUp.backend.script = ok("served");
+  await using hop = await startProcessHop(setUp.backend.port, { descriptors });
+  await using first = await connect(hop.port);
+  expect((await first.get("/first")).text).toBe("served");
+
+  const clients: Client[] = [];
+  // One that is reset at once may not even get to say that it is connected.
+  for (let i = 0; i < 2 * descriptors; i++)
+    await connect(hop.port).then(
+      (client) => clients.push(client),
+      () => {},
+    );
+  const answers = await Promise.all(
+    clients.map((client) =>
+      client.get("/crowd").then(
+        ({ status }) => status,
+        () => 0,
+      ),
+    ),
+  );
+
+  const served = answers.filter((status) => status === 200).length;
+  expect(served).toBeGreaterThan(descriptors / 8);
+  expect(served).toBeLessThan(descriptors / 2);
+  expect(answers.filter((status) => status !== 200 && status !== 0)).toEqual([]);
+  expect((await first.get("/first/again")).text).toBe("served");
+  for (const client of clients) client.connection.reset();
+  await eventually(async () => (await hop.metric("mesh_connections_open")) === 1);
+  await using last = await connect(hop.port);
+  expect((await last.get("/last")).text).toBe("served");
+}, 60_000);
+
 /** What a proxy that has worked before needs anyway: code and buffers. */
 async function warmUp(): Promise<void> {
   setUp.backend.script = ok("x".repeat(MB));
