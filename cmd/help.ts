@@ -31,7 +31,8 @@ export function groupHelp(name: string, about: string, { details, verbs }: Group
 export function overview(
   verbs: Readonly<Record<string, { readonly about: string; readonly chapter: string }>>,
 ): string {
-  const chapters = Map.groupBy(Object.entries(verbs), ([, { chapter }]) => chapter);
+  const shown = Object.entries(verbs).filter(([, { chapter }]) => chapter !== "");
+  const chapters = Map.groupBy(shown, ([, { chapter }]) => chapter);
   const width = Math.max(...Object.keys(verbs).map((name) => name.length));
   const parts = [...chapters].map(([chapter, list]) => {
     const lines = list.map(([name, { about }]) => `  ${name.padEnd(width)}  ${about}`);

@@ -20,7 +20,8 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(`mesh: ${messageOf(error).replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ")}`);
     // Anything but a failure with a name is a bug; where it is says more than its message.
     if (process.env["MESH_DEBUG"] && !(error instanceof Usage || error instanceof MeshError)) console.error(error);
-    return error instanceof Usage ? 64 : 1;
+    // Not by itself: a role that failed halfway may hold sockets that would keep the process.
+    process.exit(error instanceof Usage ? 64 : 1);
   }
 }
 

@@ -1,5 +1,6 @@
-import { type ProxyOptions, startProxy } from "../core/app/mod.ts";
+import { childCompiler, type ProxyOptions, type ProxySource, startProxy } from "../core/app/mod.ts";
 import { text, toggle } from "./flag.ts";
+import { sameProgram } from "./self.ts";
 import {
   announce,
   commonOptions,
@@ -40,18 +41,21 @@ export const verb = defineVerb({
     if (flags.config !== null && flags.listen.length === 0)
       throw new Usage("--listen is missing: say ADDR=SERVICE", "proxy");
     if (flags.upstreamTls && credentials === null) throw new Usage("--upstream-tls needs --identity", "proxy");
-    const sidecar = hasControl ? sidecarPlans(flags, flags.outbound) : [];
+    const outbound = flags.outbound ?? { host: "127.0.0.1", port: 15001 };
+    const sidecar = hasControl ? sidecarPlans(flags, outbound) : [];
     const options: ProxyOptions = {
       ...commonOptions(flags, log),
-      source: flags.config === null ? await controlSource(flags, log) : { kind: "files", directory: flags.config },
+      source: flags.config === null ? await controlSource(flags, log) : filesIn(flags.config),
       listeners: [...sidecar, ...listenPlans(flags, credentials !== null || hasControl)],
+      mayMove: flags.outbound === null ? ["outbound"] : [],
       credentials,
       upstreamTls: flags.upstreamTls,
     };
-    const proxy = await startProxy(options);
     const ended = firstSignal();
+    const proxy = await startProxy(options);
     process.on("SIGHUP", () => proxy.reopenLogs());
-    await proxy.ready;
+    // Asked to end before it served, it has nothing to drain.
+    if ((await Promise.race([ended, proxy.ready])) !== undefined) return process.exit(1);
     announce("proxy", proxy, flags.output);
     const drainAsked = new Promise<void>((resolve) => {
       proxy.onDrainAsked = resolve;
@@ -62,3 +66,7 @@ export const verb = defineVerb({
     return process.exit(0);
   },
 });
+
+function filesIn(directory: string): ProxySource {
+  return { kind: "files", directory, compile: childCompiler([...sameProgram(), "compile"]) };
+}

@@ -1,5 +1,4 @@
 import { mkdirSync, readFileSync } from "node:fs";
-import { availableParallelism, homedir, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type {
   Bound,
@@ -12,6 +11,7 @@ import type {
 } from "../core/app/mod.ts";
 import { jsonLog, LOG_LEVELS, type Log, messageOf, systemClock, systemRandom } from "../core/base/mod.ts";
 import { type Address, formatAddress, parseAddress } from "../core/config/mod.ts";
+import { openLogSink } from "../core/telemetry/mod.ts";
 import { version as VERSION } from "../package.json";
 import { address, choice, count, duration, list, type Spelling, text, valued, withDefault } from "./flag.ts";
 import { outputFlag } from "./output.ts";
@@ -70,6 +70,10 @@ export const SERVING_FLAGS = {
     "info",
   ),
   concurrency: count({ hint: "N", about: "threads that serve; the cores of the machine where not given" }),
+  trim: withDefault(
+    choice(["on", "off"], { hint: "on|off", about: "give unused pages of the program back to the system" }),
+    "on",
+  ),
   drain: withDefault(duration({ hint: "TIME", about: "time for requests under way when it ends" }), "30s"),
   output: outputFlag(),
 } as const;
@@ -98,9 +102,23 @@ function parseListen(given: string): ListenArgument | null {
   return { address: at, service, servicePort: Number(found[3] ?? 0), tls: found[4] !== undefined };
 }
 
-/** The process log: JSON lines on stderr, so that stdout is the access log's or the app's. */
+/**
+ * The process log: JSON lines on stderr, so that stdout is the access log's or
+ * the app's. Lines that nobody reads are lost: the data plane waits for no
+ * reader. (`process.stderr` would wait, and holds 6 MB of stream code.)
+ */
 export function processLog(flags: ServingFlags): Log {
-  return jsonLog(systemClock, (line) => void process.stderr.write(line), flags.logLevel);
+  const sink = openLogSink("stderr");
+  const write = (line: string): void => {
+    const bytes = Buffer.from(line);
+    sink.write(bytes, 0, bytes.length);
+  };
+  return jsonLog(systemClock, write, flags.logLevel);
+}
+
+/** Loaded where something is asked of it: most of what a proxy is told it needs no answers for. */
+function os(): typeof import("node:os") {
+  return process.getBuiltinModule("node:os");
 }
 
 /** `--listen` in the data plane's words. */
@@ -178,7 +196,7 @@ export async function controlSource(flags: ServingFlags, log: Log): Promise<Prox
 /** The directory given, or one of the user's own; null, with a warning, where none can be written. */
 function dataDirectory(given: string | null, key: string, log: Log): string | null {
   if (given !== null) return given;
-  const state = process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state");
+  const state = process.env["XDG_STATE_HOME"] || join(os().homedir(), ".local", "state");
   const directory = join(state, "mesh", key);
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -192,7 +210,7 @@ function dataDirectory(given: string | null, key: string, log: Log): string | nu
 /** Where peers on other machines find us; our own loopback where there is no other. */
 function reachableAddress(host: string): string {
   if (host !== "0.0.0.0" && host !== "::") return host;
-  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  const addresses = Object.values(os().networkInterfaces()).flatMap((each) => each ?? []);
   const outward = addresses.find(({ internal, family }) => !internal && family === "IPv4");
   return outward?.address ?? "127.0.0.1";
 }
@@ -205,12 +223,13 @@ export function selfOf(flags: ServingFlags): ProxyOptions["self"] {
 
 /** What both verbs give to `startProxy` alike. */
 export function commonOptions(flags: ServingFlags, log: Log) {
-  const concurrency = Math.max(1, flags.concurrency ?? availableParallelism());
+  const concurrency = Math.max(1, flags.concurrency ?? os().availableParallelism());
   return {
     concurrency,
     self: selfOf(flags),
     accessLog: flags.accessLog === "off" ? null : { target: flags.accessLog, format: "json" as const },
     maxConnections: maxConnections(concurrency),
+    trim: flags.trim === "on",
     doors: {
       admin: door(flags.admin, 15000),
       health: door(flags.health, 15021),

@@ -2,6 +2,7 @@ import type { AnyVerb, Group } from "./verb.ts";
 
 /** A verb in the list: its file is loaded only when it is called, so that a proxy loads only its own. */
 export interface VerbEntry {
+  /** Part of the list in which help shows it; empty for what only mesh itself calls. */
   readonly chapter: string;
   readonly about: string;
   load(): Promise<{ readonly verb: AnyVerb | Group }>;
@@ -42,5 +43,10 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
   },
   get: { chapter: LOOK, about: "show what runs", load: () => import("./get.ts") },
   status: { chapter: LOOK, about: "show who is connected and runs which revision", load: () => import("./status.ts") },
+  compile: {
+    chapter: "",
+    about: "compile manifests for the proxy that asks",
+    load: () => import("./compile.ts"),
+  },
   version: { chapter: MORE, about: "print the version", load: () => import("./version.ts") },
 };

@@ -1,8 +1,8 @@
-import type { Clock, Log } from "../base/mod.ts";
-import { MeshError, messageOf } from "../base/mod.ts";
-import type { LoadedDirectory } from "../compile/mod.ts";
-import type { Problem } from "../config/mod.ts";
-import type { SnapshotModel } from "../snapshot/mod.ts";
+import { type Clock, type Log, MeshError, messageOf } from "../base/mod.ts";
+import { type DirectoryPrint, printOf, type Watched, watch } from "../compile/watch/mod.ts";
+import { hasErrors, type Problem } from "../config/mod.ts";
+import type { Resource, SnapshotModel } from "../snapshot/mod.ts";
+import type { DirectoryCompiler } from "./compiler/model.ts";
 
 /** The manifests cannot be run. */
 export class ManifestsRefused extends MeshError {
@@ -12,15 +12,30 @@ export class ManifestsRefused extends MeshError {
   readonly problems: readonly Problem[];
 
   constructor(directory: string, problems: readonly Problem[]) {
+    const errors = problems.filter(({ severity }) => severity === "error");
+    const count = errors.length === 1 ? "" : ` (1 of ${errors.length} problems)`;
     super(
-      `Cannot run the manifests of "${directory}": ${problems.length} problems; "mesh validate ${directory}" lists them`,
+      `Cannot run the manifests of "${directory}": ${problemText(errors[0])}${count}; "mesh validate ${directory}" tells all`,
     );
     this.problems = problems;
   }
 }
 
+/** A module that no manifest asks for any more, or never did. */
+export class ModuleUnknown extends MeshError {
+  override readonly name = "ModuleUnknown";
+  readonly code = "MESH_MODULE_UNKNOWN";
+  readonly source = "mesh";
+}
+
 /** Configuration from files, without a control plane. */
 export interface FileSource {
+  /**
+   * Compiles and applies the directory, and watches it from then on.
+   *
+   * @throws {ManifestsRefused} when its first state cannot run.
+   */
+  start(): Promise<void>;
   readonly revision: string;
   blob(sha256: string): Promise<Uint8Array>;
   close(): void;
@@ -28,21 +43,18 @@ export interface FileSource {
 
 export interface FileOptions {
   readonly directory: string;
+  readonly compile: DirectoryCompiler;
   readonly clock: Clock;
   readonly log: Log;
   readonly apply: (model: SnapshotModel) => Promise<void>;
 }
 
 /**
- * Compiles a directory with the control plane's code, applies it, and again
- * whenever it changes. A bad change is logged and the one before serves on.
- *
- * @throws {ManifestsRefused} when the first state of the directory cannot run.
+ * Applies what a directory compiles to, and again whenever it changes. A bad
+ * change is logged and the one before serves on.
  */
-export async function startFiles(options: FileOptions): Promise<FileSource> {
-  const files = new Files(options);
-  await files.start();
-  return files;
+export function fileSource(options: FileOptions): FileSource {
+  return new Files(options);
 }
 
 class Files implements FileSource {
@@ -50,7 +62,7 @@ class Files implements FileSource {
   readonly #options: FileOptions;
   #blobs: ReadonlyMap<string, Uint8Array> = new Map();
   #sequence = 0;
-  #watched: { close(): void } | null = null;
+  #watched: Watched | null = null;
 
   constructor(options: FileOptions) {
     this.#options = options;
@@ -58,40 +70,36 @@ class Files implements FileSource {
 
   async start(): Promise<void> {
     const { directory, clock } = this.#options;
-    const { loadDirectory, watchDirectory } = await import("../compile/mod.ts");
-    const first = await loadDirectory(directory);
-    await this.#run(first);
-    this.#watched = watchDirectory(directory, clock, (loaded) => void this.#change(loaded), first);
+    // Taken before the files are read: what changes meanwhile is a change.
+    const first = await printOf(directory);
+    await this.#run();
+    const isSame = (a: DirectoryPrint, b: DirectoryPrint): boolean => a.text === b.text;
+    const onChange = (): Promise<void> => this.#change();
+    this.#watched = watch({ root: directory, clock, load: () => printOf(directory), isSame, onChange, first });
   }
 
-  async #run(loaded: LoadedDirectory): Promise<void> {
-    const { compile, hasErrors, loadModules, readBeside } = await compiler();
-    const { builtin, builtinNames } = await import("../../plugins/builtin.ts");
-    const { modules, problems } = await loadModules(loaded.documents, {
-      builtin,
-      builtinNames: builtinNames(),
-      readFile: readBeside,
-    });
-    const compiled = compile(loaded.documents, [], { modules, now: this.#options.clock.now() });
-    const all = [...loaded.problems, ...problems, ...compiled.problems];
-    if (hasErrors(all)) throw new ManifestsRefused(this.#options.directory, all);
-    const hash = new Bun.CryptoHasher("sha256").update(JSON.stringify(compiled.resources)).digest("hex").slice(0, 8);
-    const before = this.#blobs;
-    // The engine asks for new modules while the snapshot is being applied.
-    this.#blobs = new Map([...before, ...compiled.blobs]);
+  /** Compiles and applies; false where that gives what runs already. */
+  async #run(): Promise<boolean> {
+    const { directory, compile, apply } = this.#options;
+    const { resources, blobs, problems } = await compile(directory);
+    if (hasErrors(problems)) throw new ManifestsRefused(directory, problems);
+    const hash = contentHash(resources);
+    if (this.revision.endsWith(`-${hash}`)) return false;
     const revision = `${this.#sequence + 1}-${hash}`;
-    await this.#options.apply({ revision, resources: compiled.resources });
-    this.#blobs = compiled.blobs;
+    // The engine asks for new modules while the snapshot is being applied.
+    this.#blobs = new Map([...this.#blobs, ...blobs]);
+    await apply({ revision, resources });
+    this.#blobs = blobs;
     this.#sequence++;
     this.revision = revision;
+    return true;
   }
 
-  async #change(loaded: LoadedDirectory): Promise<void> {
+  async #change(): Promise<void> {
     const { log } = this.#options;
     const before = this.revision;
     try {
-      await this.#run(loaded);
-      log.info("configuration reloaded", { revision: this.revision, before });
+      if (await this.#run()) log.info("configuration reloaded", { revision: this.revision, before });
     } catch (error) {
       log.error("configuration refused, the one before serves on", { revision: before, reason: messageOf(error) });
       if (error instanceof ManifestsRefused)
@@ -101,7 +109,7 @@ class Files implements FileSource {
 
   async blob(sha256: string): Promise<Uint8Array> {
     const bytes = this.#blobs.get(sha256);
-    if (bytes === undefined) throw new ManifestsRefused(this.#options.directory, []);
+    if (bytes === undefined) throw new ModuleUnknown(`Cannot find module ${sha256}: no manifest in use names it`);
     return bytes;
   }
 
@@ -110,13 +118,18 @@ class Files implements FileSource {
   }
 }
 
+/** First digits of the hash of what resources say: the second half of a revision. */
+function contentHash(resources: readonly Resource[]): string {
+  const versions = resources.map(({ kind, name, version }) => `${kind}/${name} ${version}`).join("\n");
+  return new Bun.CryptoHasher("sha256").update(versions).digest("hex").slice(0, 8);
+}
+
 function place({ file, line, column, path }: Problem) {
   return { file, line, column, path };
 }
 
-/** The compiler and its libraries, which a proxy beside a control plane never loads. */
-async function compiler() {
-  const { compile, loadModules, readBeside } = await import("../compile/mod.ts");
-  const { hasErrors } = await import("../config/mod.ts");
-  return { compile, loadModules, readBeside, hasErrors };
+function problemText(problem: Problem | undefined): string {
+  if (problem === undefined) return "something is wrong with them";
+  const { file, line, column, message } = problem;
+  return line === 0 ? message : `${file}:${line}:${column} ${message}`;
 }

@@ -14,6 +14,8 @@ export interface Planes {
   drain(deadlineMs: number): Promise<number>;
   close(): Promise<void>;
   reopenLogs(): void;
+  /** Names of the services that were called since the last time it was asked. */
+  used(): Iterable<string>;
   /** What the clusters look like from the workers, for the admin port. */
   clusters(): Promise<readonly ClusterReport[]>;
   readonly workers: number;
@@ -51,6 +53,7 @@ export function localPlanes(plan: PlanePlan, host: PlaneHost, clock: Clock): Pla
     drain: (deadlineMs) => drained(plane, clock, deadlineMs),
     close: async () => plane.close(),
     reopenLogs: () => plane.reopenLog(),
+    used: () => plane.takeUsed(),
     clusters: async () => plane.clusters(),
   };
 }

@@ -5,15 +5,17 @@ import type { DataPlane, Discovery, DiscoveryOptions } from "../discovery/mod.ts
 import { SharedCounters } from "../plugin/mod.ts";
 import type { SnapshotModel } from "../snapshot/mod.ts";
 import { Aggregate, type EdgePeer, exposition, Region } from "../telemetry/mod.ts";
+import type { DirectoryCompiler } from "./compiler/model.ts";
 import { openDoors } from "./doors.ts";
-import { type FileSource, startFiles } from "./files.ts";
+import { type FileSource, fileSource } from "./files.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
 import { localPlanes, type Planes } from "./planes.ts";
 import { Threads } from "./threads.ts";
+import { ownMemory, startTrim, type Trim } from "./trim.ts";
 
 /** Where a proxy's configuration comes from. */
 export type ProxySource =
-  | { readonly kind: "files"; readonly directory: string }
+  | { readonly kind: "files"; readonly directory: string; readonly compile: DirectoryCompiler }
   | {
       readonly kind: "control";
       /** Everything discovery needs but what this room gives it. */
@@ -37,6 +39,8 @@ export interface ProxyOptions {
   readonly credentials: Credentials | null;
   readonly upstreamTls: boolean;
   readonly maxConnections: number;
+  /** Gives pages of the executable back that are not in use. */
+  readonly trim: boolean;
   /** Side doors: null leaves one shut. `free`: another port is taken where this one is. */
   readonly doors: { readonly admin: Door | null; readonly health: Door | null; readonly metrics: Door | null };
   readonly clock: Clock;
@@ -106,6 +110,7 @@ class MeshProxy implements RunningProxy, DataPlane {
   #admin: Awaited<ReturnType<typeof openDoors>> | null = null;
   #files: FileSource | null = null;
   #discovery: Discovery | null = null;
+  #trim: Trim | null = null;
   #model: SnapshotModel | null = null;
   #credentials: Credentials | null;
   #notAfter = 0;
@@ -161,11 +166,12 @@ class MeshProxy implements RunningProxy, DataPlane {
     if (credentials !== null) this.#planes.identify(credentials);
     // Explicit listeners answer for services; before there is any, a connection would only be refused.
     if (source.kind === "files") {
-      await this.#startFiles(source.directory);
+      await this.#startFiles(source);
       this.#checkServices(source.directory);
     }
     this.bound = await this.#open();
     this.#admin = await openDoors(this.#options.doors, this.#sources(), this.#options.log);
+    this.#startTrim();
     if (source.kind === "control") await this.#startDiscovery(source);
     else this.#becomeReady();
   }
@@ -197,9 +203,10 @@ class MeshProxy implements RunningProxy, DataPlane {
     return bound;
   }
 
-  async #startFiles(directory: string): Promise<void> {
+  async #startFiles({ directory, compile }: Extract<ProxySource, { kind: "files" }>): Promise<void> {
     const { clock, log } = this.#options;
-    this.#files = await startFiles({ directory, clock, log, apply: (model) => this.apply(model) });
+    this.#files = fileSource({ directory, compile, clock, log, apply: (model) => this.apply(model) });
+    await this.#files.start();
   }
 
   async #startDiscovery(source: Extract<ProxySource, { kind: "control" }>): Promise<void> {
@@ -222,6 +229,12 @@ class MeshProxy implements RunningProxy, DataPlane {
       () => this.#becomeReady(),
       (error) => this.#ready.reject(error),
     );
+  }
+
+  #startTrim(): void {
+    const { trim, clock, log } = this.#options;
+    const memory = trim ? ownMemory() : null;
+    if (memory !== null) this.#trim = startTrim(memory, clock, log);
   }
 
   #becomeReady(): void {
@@ -254,6 +267,10 @@ class MeshProxy implements RunningProxy, DataPlane {
     this.#notAfter = notAfter;
     this.#planes.identify(this.#credentials);
     this.#options.log.info("identity", { spiffeId, notAfter: new Date(notAfter).toISOString() });
+  }
+
+  used(): Iterable<string> {
+    return this.#planes.used();
   }
 
   async #want(host: string): Promise<void> {
@@ -327,6 +344,7 @@ class MeshProxy implements RunningProxy, DataPlane {
 
   async close(): Promise<void> {
     this.#ready.reject(new Error("the proxy is stopping"));
+    this.#trim?.close();
     this.#files?.close();
     await this.#discovery?.close();
     await this.#planes.close();

@@ -29,6 +29,7 @@ export type Message =
       readonly problem: string;
       readonly reasons: readonly string[] | null;
     }
+  | { readonly type: "used"; readonly names: readonly string[] }
   | { readonly type: "telemetry"; readonly message: RegionMessage }
   | {
       readonly type: "log";
@@ -131,6 +132,7 @@ export class Threads implements Planes {
   readonly #clock: Clock;
   readonly #threads: (Thread | null)[] = [];
   readonly #told: Told = { plans: [], model: null, credentials: null };
+  readonly #used = new Set<string>();
   #closing = false;
   #number = 0;
 
@@ -143,7 +145,12 @@ export class Threads implements Planes {
   }
 
   #start(slot: number): Thread {
-    return new Thread(this.#plan, this.#number++, this.#host, (reason) => this.#lost(slot, reason));
+    const host = { ...this.#host, used: (names: readonly string[]) => this.#note(names) };
+    return new Thread(this.#plan, this.#number++, host, (reason) => this.#lost(slot, reason));
+  }
+
+  #note(names: readonly string[]): void {
+    for (const name of names) this.#used.add(name);
   }
 
   #live(): readonly Thread[] {
@@ -200,6 +207,12 @@ export class Threads implements Planes {
     await Promise.all(this.#live().map((thread) => thread.close()));
   }
 
+  used(): Iterable<string> {
+    const names = [...this.#used];
+    this.#used.clear();
+    return names;
+  }
+
   reopenLogs(): void {
     for (const thread of this.#live()) void thread.calls.call({ call: "reopen" });
   }
@@ -213,12 +226,16 @@ export class Threads implements Planes {
 /** A worker that dies at once must not spin. */
 const REPLACE_MS = 100;
 
+interface ThreadHost extends ThreadsHost {
+  used(names: readonly string[]): void;
+}
+
 class Thread {
   readonly calls: Calls;
   readonly #worker: Worker;
   #closed = false;
 
-  constructor(plan: PlanePlan, number: number, host: ThreadsHost, lost: (reason: string) => void) {
+  constructor(plan: PlanePlan, number: number, host: ThreadHost, lost: (reason: string) => void) {
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { smol: true } as WorkerOptions);
     this.calls = new Calls(
       (message) => this.#worker.postMessage(message),
@@ -232,7 +249,8 @@ class Thread {
       lost(reason);
     };
     this.#worker.onmessage = ({ data }: MessageEvent<Message>) => {
-      if (data.type === "telemetry") host.telemetry(number, data.message);
+      if (data.type === "used") host.used(data.names);
+      else if (data.type === "telemetry") host.telemetry(number, data.message);
       else if (data.type === "log") host.log[data.level](data.text, data.fields);
       else this.calls.take(data);
     };

@@ -47,6 +47,7 @@ import {
   type RegionMessage,
 } from "../telemetry/mod.ts";
 import { Upstream } from "../upstream/mod.ts";
+import { leadsTo } from "./own-address.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
 import type { ClusterReport } from "./planes.ts";
 import { Trust } from "./trust.ts";
@@ -121,7 +122,9 @@ export class WorkerPlane {
     });
     this.#trust = new Trust(() => this.#mesh.snapshot.mesh);
     const self = { workload: plan.self, principal: null as string | null };
-    this.#egress = new Egress(clock, resolveHost, this.#clusterEvents());
+    this.#egress = new Egress(clock, resolveHost, this.#clusterEvents(), (address, port) =>
+      this.#isOurs(address, port),
+    );
     this.#mesh = {
       snapshot: emptySnapshot(),
       upstream: null as unknown as Upstream,
@@ -130,6 +133,7 @@ export class WorkerPlane {
       added: new AddedLines(new RequestIds((bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>))),
       self,
       metrics: this.#metrics,
+      used: new Set(),
       deadlines: this.#deadlines,
       stage: this.#stage,
       clock,
@@ -343,6 +347,13 @@ export class WorkerPlane {
     this.#logWriter?.close();
   }
 
+  /** Names of the services that were called since the last time. */
+  takeUsed(): readonly string[] {
+    const names = [...this.#mesh.used];
+    this.#mesh.used.clear();
+    return names;
+  }
+
   /** Endpoints with their health, as this worker sees them. */
   clusters(): readonly ClusterReport[] {
     const { now } = this.#deadlines;
@@ -438,6 +449,11 @@ export class WorkerPlane {
       },
     );
     return false;
+  }
+
+  /** A destination outside of the mesh that is this very proxy: each request would make the next. */
+  #isOurs(address: string, port: number): boolean {
+    return this.#listeners.some(({ listener }) => listener.port === port && leadsTo(listener.hostname, address));
   }
 
   #isSecure(endpoint: Endpoint): boolean {

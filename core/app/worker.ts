@@ -17,6 +17,9 @@ process.on("unhandledRejection", (reason) => {
   post({ type: "log", level: "error", text: "unhandled rejection in a worker", fields: { reason: messageOf(reason) } });
 });
 
+/** How often the main thread is told which services were called. */
+const USED_MS = 10_000;
+
 function start(plan: Extract<Message, { type: "start" }>): Calls {
   const log = remoteLog(plan.level);
   const calls: Calls = new Calls(post, (body: WorkerCall) => answer(plane, body));
@@ -30,6 +33,10 @@ function start(plan: Extract<Message, { type: "start" }>): Calls {
     },
     systemClock,
   );
+  systemClock.every(USED_MS, () => {
+    const names = plane.takeUsed();
+    if (names.length > 0) post({ type: "used", names });
+  });
   return calls;
 }
 

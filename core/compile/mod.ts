@@ -6,5 +6,6 @@
 export { type CompileOptions, compile, isRunnable } from "./compile.ts";
 export { type LoadedDirectory, type LoadedFile, loadDirectory } from "./manifest/directory.ts";
 export { type LoadedModules, loadModules, type ModuleSources, readBeside } from "./manifest/module.ts";
-export { type Watched, watchDirectory } from "./manifest/watch.ts";
+export { watchDirectory } from "./manifest/watch.ts";
 export type { Compiled, Condition, Module, RegisteredPort, Registration } from "./model.ts";
+export type { Watched } from "./watch/mod.ts";

@@ -3,6 +3,7 @@ import type { ServiceModel } from "../snapshot/mod.ts";
 import { type Api, ApiError, type ApiSources, need } from "./api-request.ts";
 import type { RevisionResult, ServiceRow, StatusResult, WorkloadRow } from "./client/mod.ts";
 import { type Published, sequenceOf } from "./published.ts";
+import type { RegistryRow } from "./registry.ts";
 
 /** How things are: status, how far a revision has come, services and workloads. */
 export function addState(api: Api, sources: ApiSources): void {
@@ -18,7 +19,7 @@ export function addState(api: Api, sources: ApiSources): void {
   for (const path of ["/v1/services", "/v1/endpoints"])
     api.get(path, (c) => {
       need(c.get("caller"), "viewer");
-      return c.json({ services: servicesOf(plane.newest()) });
+      return c.json({ services: servicesOf(plane.newest(), plane.registry.rows()) });
     });
   api.get("/v1/workloads", (c) => {
     need(c.get("caller"), "viewer");
@@ -42,15 +43,19 @@ function revisionOf({ plane }: ApiSources, revision: string): RevisionResult {
   return plane.streams.statusOf(revision);
 }
 
-function servicesOf(published: Published | null): readonly ServiceRow[] {
+function servicesOf(published: Published | null, registered: readonly RegistryRow[]): readonly ServiceRow[] {
   if (published === null) return [];
   const rows: ServiceRow[] = [];
   for (const resource of published.resources.values())
-    if (resource.kind === "service") rows.push(serviceRow(resource.model, published));
+    if (resource.kind === "service") rows.push(serviceRow(resource.model, published, registered));
   return rows;
 }
 
-function serviceRow({ name, hosts, ports }: ServiceModel, { resources }: Published): ServiceRow {
+function serviceRow(
+  { name, hosts, ports }: ServiceModel,
+  { resources }: Published,
+  registered: readonly RegistryRow[],
+): ServiceRow {
   return {
     name,
     hosts,
@@ -65,9 +70,17 @@ function serviceRow({ name, hosts, ports }: ServiceModel, { resources }: Publish
           workload: `${workload.namespace}/${workload.name}`,
         };
       });
-      return { port, protocol, endpoints, confirmedAt: cluster?.confirmedAt ?? 0 };
+      return { port, protocol, endpoints, confirmedAt: cluster === undefined ? 0 : confirmedAt(cluster, registered) };
     }),
   };
+}
+
+/** A set is as fresh as its oldest member; those that are connected are confirmed all the time. */
+function confirmedAt(cluster: ClusterModel, registered: readonly RegistryRow[]): number {
+  const times = cluster.endpoints.flatMap(({ address, port }) =>
+    registered.filter(({ claim }) => claim.address === address && claim.ports.some((own) => own.inboundPort === port)),
+  );
+  return times.length === 0 ? cluster.confirmedAt : Math.min(...times.map((row) => row.confirmedAt));
 }
 
 function workloadsOf({ plane }: ApiSources): readonly WorkloadRow[] {

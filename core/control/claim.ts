@@ -48,12 +48,14 @@ function readHeld(held: unknown): Readonly<Record<ResourceKey, string>> {
   return held as Record<ResourceKey, string>;
 }
 
-function readWorkload(value: unknown): WorkloadClaim {
+/** @throws {BadFrame} naming the first field that is not as agreed. */
+export function readWorkload(value: unknown): WorkloadClaim {
   must(isObject(value), "workload");
   const { name, namespace, service, address, ports, labels, weight } = value as Partial<WorkloadClaim>;
   must(isName(name), "workload.name");
   must(isName(namespace), "workload.namespace");
-  must(isName(service), "workload.service");
+  // A workload that only calls others belongs to no Service.
+  must(service === "" || isName(service), "workload.service");
   must(typeof address === "string" && isIpAddress(address), "workload.address");
   must(typeof weight === "number" && Number.isInteger(weight) && weight >= 0 && weight <= 1_000_000, "workload.weight");
   must(Array.isArray(ports) && ports.length <= MAX_PORTS, "workload.ports");

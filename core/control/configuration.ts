@@ -38,6 +38,8 @@ export interface ConfigurationOptions {
   readonly check: (documents: readonly Document[]) => readonly Problem[];
   /** What runs has changed. */
   readonly changed: () => void;
+  /** The directory was tried: so many errors were found. */
+  readonly tried: (errors: number) => void;
 }
 
 /** Documents with the modules they need: a whole that can run. */
@@ -146,7 +148,12 @@ export class Configuration {
     const problems = this.#problems;
     const documents = texts === null ? [] : parseDocuments(texts).documents;
     await this.#turns.take(() => this.#tryDirectory(documents, []));
+    this.#tell(problems);
+  }
+
+  #tell(problems: readonly Problem[]): void {
     this.#problems = problems;
+    this.#options.tried(problems.filter(({ severity }) => severity === "error").length);
   }
 
   async #tryDirectory(documents: readonly Document[], problems: readonly Problem[]): Promise<boolean> {
@@ -155,7 +162,7 @@ export class Configuration {
     const trial = await this.#try(all, [...problems, ...applied.problems.map(asWarning)], (file, path) =>
       this.#readFile(file, path),
     );
-    this.#problems = trial.problems;
+    this.#tell(trial.problems);
     if (trial.whole === null) return false;
     this.#directory = documents;
     this.#run(trial.whole);

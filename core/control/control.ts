@@ -20,7 +20,7 @@ import { type Registered, Registry } from "./registry.ts";
 import type { RandomBytes } from "./secret.ts";
 import { storageIn } from "./storage.ts";
 import { Streams } from "./streams.ts";
-import { decideTrustDomain, trustDomainProblems } from "./trust-domain.ts";
+import { decideTrustDomain, trustDomainProblems, withTrustDomain } from "./trust-domain.ts";
 
 export interface ControlTiming {
   /** A silent stream is pinged this often, and dead after `deadMs`. */
@@ -173,25 +173,29 @@ class Starting {
     const { clock, log, config, builtins, data, software, randomBytes, observer = {} } = this.#options;
     const { leaseMs, debounceMs, pingMs, deadMs, ackMs, retryMs } = this.#timing;
     const state = this.#storage.records<string>("control");
-    const registry = await Registry.load({
-      ...{ clock, log, leaseMs, records: this.#storage.records<Registered>("registrations") },
-      changed: () => publisher.changed(),
+    const publisher: Publisher = new Publisher({
+      ...{ clock, debounceMs, last: await state.get("revision") },
+      compile: () => withTrustDomain(configuration.compile(), issuing.trustDomain),
+      keep: (revision) => state.put("revision", revision),
+      published: () => plane.published(),
+      failed: (error) => log.error(`Cannot compile the configuration: ${String(error)}`),
     });
+    const registry: Registry = await Registry.load({
+      ...{ clock, log, leaseMs, records: this.#storage.records<Registered>("registrations") },
+      changed: () => this.#registered(registry, publisher),
+    });
+    this.#counts.registrations = registry.size;
     const texts = this.#storage.records<readonly { file: string; text: string }[]>("last-good");
-    const configuration = new Configuration({
+    const configuration: Configuration = new Configuration({
       ...{ clock, log, directory: config, builtins },
       applied: new Applied(this.#storage.records<AppliedRecord>("documents"), modulesIn(join(data, "modules"))),
       registrations: () => registry.list(),
       lastGood: { load: () => texts.get("directory"), save: (good) => texts.put("directory", good) },
       check: (documents) => trustDomainProblems(documents, issuing.trustDomain),
       changed: () => publisher.changed(),
-    });
-    const publisher: Publisher = new Publisher({
-      ...{ clock, debounceMs, last: await state.get("revision") },
-      compile: () => configuration.compile(),
-      keep: (revision) => state.put("revision", revision),
-      published: () => plane.published(),
-      failed: (error) => log.error(`Cannot compile the configuration: ${String(error)}`),
+      tried: (errors) => {
+        this.#counts.configProblems = errors;
+      },
     });
     const joinTokens = new JoinTokens(this.#storage.records<JoinTokenRecord>("join-tokens"), clock, randomBytes);
     const streams = new Streams(clock, leaseMs);
@@ -205,6 +209,11 @@ class Starting {
     publisher.changed();
     await publisher.flush();
     return plane;
+  }
+
+  #registered(registry: Registry, publisher: Publisher): void {
+    this.#counts.registrations = registry.size;
+    publisher.changed();
   }
 
   /** The first start makes an administrator; the file is the only place its token is ever written to. */

@@ -50,6 +50,14 @@ test("a new revision that changes nothing for the proxy is told without resource
   expect(delivery.next(need("2-00000002", [cluster("a", "1")]))).toBeNull();
 });
 
+test("a revision that changes nothing can wait for the next that does", () => {
+  const delivery = new Delivery({}, "");
+  delivery.ack(delivery.next(need("1-00000001", [cluster("a", "1")]))!.id);
+
+  expect(delivery.next(need("2-00000002", [cluster("a", "1")]), true)).toBeNull();
+  expect(delivery.next(need("3-00000003", [cluster("a", "2")]), true)).not.toBeNull();
+});
+
 test("refused content is reported and not sent again until it changes or is retried", () => {
   const delivery = new Delivery({}, "");
   delivery.ack(delivery.next(need("1-00000001", [cluster("a", "1")]))!.id);

@@ -72,15 +72,18 @@ export class Delivery {
     return this.#plugins;
   }
 
-  /** The next plan, now under way; null while one is, or when there is nothing to say. */
-  next(need: Need): Plan | null {
+  /**
+   * The next plan, now under way; null while one is, or when there is nothing
+   * to say. `terse` leaves out a plan that would only tell the revision.
+   */
+  next(need: Need, terse = false): Plan | null {
     if (this.#flight !== null || (this.#refused !== null && sameContent(this.#refused, need))) return null;
     const resources = [...need.resources].filter(([key, r]) => this.#held.get(key) !== r.version).map(([, r]) => r);
     const removed = [...this.#held.keys()].filter((key) => !need.resources.has(key));
     const hosts = [...need.hosts].filter(([host, service]) => this.#answered.get(host) !== service);
     const silent = resources.length + removed.length + hosts.length === 0;
     // The first plan goes out even if it is empty: only its ACK says that the proxy runs what it claims to hold.
-    if (silent && need.revision === this.#acked && !this.fresh) return null;
+    if (silent && !this.fresh && (terse || need.revision === this.#acked)) return null;
     const plan = { id: ++this.#ids, revision: need.revision, resources, removed, hosts: Object.fromEntries(hosts) };
     for (const r of need.resources.values()) if (r.kind === "plugin") this.#plugins.add(r.model.sha256);
     this.#flight = { plan, need };

@@ -21,12 +21,9 @@ export interface Needy {
  * Picks what a proxy needs of a revision: the mesh, its own workload, the
  * services its hosts name, and whatever those refer to: clusters, plugins,
  * and the clusters plugins may choose. Pure.
- *
- * A proxy that drains has been taken out of the registry and still serves what
- * it has begun: its own resources come from the revision `before` that.
  */
-export function needOf(published: Published, needy: Needy, before: Published | null = null): Need {
-  const picked = new Picked(published, before, needy.namespace);
+export function needOf(published: Published, needy: Needy): Need {
+  const picked = new Picked(published, needy.namespace);
   picked.take("mesh/");
   if (needy.workload !== null) picked.workload(needy.workload);
   const hosts = new Map<string, string | null>();
@@ -69,18 +66,16 @@ type ServiceResource = Extract<Resource, { kind: "service" }>;
 class Picked {
   readonly resources = new Map<ResourceKey, Resource>();
   readonly #published: Published;
-  readonly #before: Published | null;
   readonly #namespace: string;
 
-  constructor(published: Published, before: Published | null, namespace: string) {
+  constructor(published: Published, namespace: string) {
     this.#published = published;
-    this.#before = before;
     this.#namespace = namespace;
   }
 
   /** Adds a resource; null when it is in already, or nowhere: the proxy says so if it minds. */
   take(key: ResourceKey): Resource | null {
-    const resource = this.#published.resources.get(key) ?? this.#before?.resources.get(key);
+    const resource = this.#published.resources.get(key);
     if (resource === undefined || this.resources.has(key)) return null;
     const seen = resource.kind === "service" ? seenFrom(resource, this.#namespace, this.#published) : resource;
     this.resources.set(key, seen);

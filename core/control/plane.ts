@@ -8,6 +8,7 @@ import {
   type LinkTiming,
   type Subscribe,
   type SvidMessage,
+  type WorkloadClaim,
 } from "../discovery/mod.ts";
 import { readSpiffeId, workloadOf } from "../identity/mod.ts";
 import type { Configuration } from "./configuration.ts";
@@ -85,11 +86,8 @@ export class Plane implements Reception, StreamHost {
 
   /** A revision is out: everybody is told, and the numbers follow. */
   published(): void {
-    const { counts, registry, configuration, streams } = this.#parts;
-    counts.revisions++;
-    counts.registrations = registry.size;
-    counts.configProblems = configuration.problems.filter(({ severity }) => severity === "error").length;
-    streams.publish();
+    this.counts.revisions++;
+    this.streams.publish();
   }
 
   newest(): Published | null {
@@ -138,7 +136,7 @@ export class Plane implements Reception, StreamHost {
     if (subscribe.workload !== null)
       await this.registry.register({ key: peer.key, claim: subscribe.workload, identity }, stream);
     // The workload's own resource has to be in what the proxy is sent first.
-    await this.settle();
+    await this.#parts.publisher.settled();
     this.streams.enter(stream);
     this.counts.streamsOpen = this.streams.size;
     this.log.info("stream opened", { proxy: peer.key, identity, software });
@@ -146,8 +144,15 @@ export class Plane implements Reception, StreamHost {
     return stream;
   }
 
+  async register(stream: ProxyStream, claim: WorkloadClaim): Promise<void> {
+    const { key, identity, namespace } = stream.peer;
+    requireOwn(claim, namespace, key.split("/")[1] ?? "");
+    await this.registry.register({ key, claim, identity }, stream);
+  }
+
+  /** The workload stays known, with nobody to call it: its proxy serves what has begun. */
   async withdraw(stream: ProxyStream, deadlineMs: number): Promise<readonly string[]> {
-    await this.registry.withdraw(stream.peer.key);
+    await this.registry.silence(stream.peer.key);
     const revision = await this.settle();
     return await this.streams.confirmed(revision, stream, deadlineMs);
   }
@@ -177,12 +182,16 @@ function peerOf(identity: string, software: string, subscribe: Subscribe): Strea
   if (workload === null) throw new Refused("identity", `Cannot subscribe: "${identity}" is not a workload's identity`);
   const { namespace, serviceAccount } = workload;
   const claim = subscribe.workload;
-  if (claim !== null && (claim.namespace !== namespace || claim.name !== serviceAccount)) {
-    const own = `${namespace}/${serviceAccount}`;
-    const message = `Cannot register ${claim.namespace}/${claim.name}: the certificate is for ${own}; make a join token for the workload`;
-    throw new Refused("identity", message);
-  }
+  if (claim !== null) requireOwn(claim, namespace, serviceAccount);
   const key = `${namespace}/${serviceAccount}/${subscribe.proxy}`;
   const resource = claim === null ? null : `${namespace}/${serviceAccount}`;
   return { key, identity, namespace, software, subscribe, workload: resource };
+}
+
+/** @throws {Refused} when a workload is claimed that the certificate does not name. */
+function requireOwn(claim: WorkloadClaim, namespace: string, serviceAccount: string): void {
+  if (claim.namespace === namespace && claim.name === serviceAccount) return;
+  const own = `${namespace}/${serviceAccount}`;
+  const message = `Cannot register ${claim.namespace}/${claim.name}: the certificate is for ${own}; make a join token for the workload`;
+  throw new Refused("identity", message);
 }

@@ -11,15 +11,17 @@ import {
   type LinkReader,
   MAX_HOSTS,
   type Nack,
+  type Register,
   type RenewMessage,
   readJson,
   type Subscribe,
   type SvidMessage,
   UPDATE_PART_BYTES,
   type Withdraw,
+  type WorkloadClaim,
 } from "../discovery/mod.ts";
 import type { Resource } from "../snapshot/mod.ts";
-import { readHosts, readReasons } from "./claim.ts";
+import { readHosts, readReasons, readWorkload } from "./claim.ts";
 import { Delivery, type Plan } from "./delivery.ts";
 import type { ControlCounts, ControlObserver } from "./metrics.ts";
 import { needOf } from "./need.ts";
@@ -46,6 +48,8 @@ export interface StreamHost {
   blob(sha256: string): Uint8Array | null;
   /** Signs for an identity that its owner has just proved again. */
   renew(identity: string, csr: string): Promise<Omit<SvidMessage, "id">>;
+  /** The workload as it is now. @throws {Refused} when it is not the stream's own. */
+  register(stream: ProxyStream, claim: WorkloadClaim): Promise<void>;
   /** Takes the endpoint out; resolves with the proxies that had not confirmed by the deadline. */
   withdraw(stream: ProxyStream, deadlineMs: number): Promise<readonly string[]>;
   /** A confirmed or refused update, or the end. */
@@ -65,6 +69,12 @@ export interface StreamPeer {
   readonly workload: string | null;
 }
 
+/**
+ * A revision that changes nothing for a proxy is told at most so often: a
+ * thousand proxies that start together must not send each other a million.
+ */
+const QUIET_MS = 200;
+
 /** The stream from the control plane's end: one proxy, what it wants and what it has. */
 export class ProxyStream implements LinkReader {
   readonly peer: StreamPeer;
@@ -75,9 +85,9 @@ export class ProxyStream implements LinkReader {
   readonly #hosts: Set<string>;
   #ackTimer: Timer | null = null;
   #retryTimer: Timer | null = null;
+  #quietTimer: Timer | null = null;
   #publishedAt = 0;
-  /** The revision in which the workload last stood, once it is withdrawn. */
-  #before: Published | null = null;
+  #pushedAt = Number.NEGATIVE_INFINITY;
   #open = true;
 
   constructor(link: Link, peer: StreamPeer, host: StreamHost) {
@@ -94,12 +104,25 @@ export class ProxyStream implements LinkReader {
     const published = this.#host.newest();
     if (published === null || !this.#open) return;
     const { workload, namespace } = this.peer;
-    const plan = this.delivery.next(needOf(published, { workload, namespace, hosts: this.#hosts }, this.#before));
-    if (plan === null) return;
+    const untilQuiet = this.#pushedAt + QUIET_MS - this.#host.clock.monotonic();
+    const need = needOf(published, { workload, namespace, hosts: this.#hosts });
+    const plan = this.delivery.next(need, untilQuiet > 0);
+    if (plan === null) {
+      if (untilQuiet > 0) this.#pushLater(untilQuiet);
+      return;
+    }
     this.#host.counts.pushes++;
+    this.#pushedAt = this.#host.clock.monotonic();
     this.#publishedAt = published.at;
     this.#send(plan);
     this.#ackTimer = this.#host.clock.after(this.#host.timing.ackMs, () => this.#late(plan));
+  }
+
+  #pushLater(ms: number): void {
+    this.#quietTimer ??= this.#host.clock.after(ms, () => {
+      this.#quietTimer = null;
+      this.push();
+    });
   }
 
   end(message: string): void {
@@ -126,6 +149,9 @@ export class ProxyStream implements LinkReader {
       case Frame.Renew:
         this.#run(this.#renew(readJson<RenewMessage>(payload)));
         return;
+      case Frame.Register:
+        this.#run(this.#host.register(this, readWorkload(readJson<Partial<Register>>(payload).workload)));
+        return;
       case Frame.Withdraw:
         this.#run(this.#withdraw(readJson<Withdraw>(payload)));
         return;
@@ -139,6 +165,7 @@ export class ProxyStream implements LinkReader {
     this.#open = false;
     this.#ackTimer?.cancel();
     this.#retryTimer?.cancel();
+    this.#quietTimer?.cancel();
     this.#host.log.info("stream ended", { proxy: this.peer.key, reason: reason.message });
     this.#host.ended(this);
   }
@@ -226,7 +253,6 @@ export class ProxyStream implements LinkReader {
 
   async #withdraw({ deadlineMs }: Withdraw): Promise<void> {
     const wait = typeof deadlineMs === "number" ? Math.min(Math.max(deadlineMs, 0), 60_000) : 0;
-    this.#before = this.#host.newest();
     const laggards = await this.#host.withdraw(this, wait);
     this.#link.send(Frame.Withdrawn, { laggards });
   }

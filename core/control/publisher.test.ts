@@ -60,6 +60,22 @@ test("a change that comes while one is being kept is compiled as well", async ()
   expect(seen).toEqual(["1", "2"]);
 });
 
+test("settled() waits for the debounce, and for all that came within it", async () => {
+  const { publisher, clock, seen } = publisherOf();
+  publisher.changed();
+  const first = publisher.settled();
+  clock.advance(10);
+  publisher.changed();
+  const second = publisher.settled();
+  expect(seen).toEqual([]);
+
+  clock.advance(10);
+  await Promise.all([first, second]);
+
+  expect(seen).toEqual(["1"]);
+  await publisher.settled();
+});
+
 test("a compiler that throws leaves the revision before", async () => {
   const { publisher, world, failures } = publisherOf();
   publisher.changed();

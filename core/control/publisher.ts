@@ -27,6 +27,7 @@ export class Publisher {
   #timer: Timer | null = null;
   #running: Promise<void> | null = null;
   #dirty = false;
+  #waiting: (() => void)[] = [];
   #closed = false;
 
   constructor(options: PublisherOptions) {
@@ -63,13 +64,21 @@ export class Publisher {
     await this.#running;
   }
 
+  /** Resolves when what had changed by now is published, with whatever comes within the debounce. */
+  settled(): Promise<void> {
+    if (!this.#dirty) return this.#running ?? Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   async #run(): Promise<void> {
     this.#dirty = false;
+    const waiting = this.#waiting.splice(0);
     try {
       const compiled = this.#options.compile();
       const hash = contentHash(compiled.resources);
@@ -77,6 +86,8 @@ export class Publisher {
       this.#take(compiled);
     } catch (error) {
       this.#options.failed(error);
+    } finally {
+      for (const resolve of waiting) resolve();
     }
   }
 

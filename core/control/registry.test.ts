@@ -58,6 +58,21 @@ test("a withdrawn workload is gone at once, and from the records", async () => {
   expect(records.kept.size).toBe(0);
 });
 
+test("a workload that drains is not called any more, and goes with its stream", async () => {
+  const { registry, clock, changes } = await registryOf();
+  const stream = {};
+  await registry.register(web("one"), stream);
+
+  await registry.silence("shop/web/one");
+  clock.advance(100_000);
+  expect(registry.list().map(({ weight }) => weight)).toEqual([0]);
+
+  registry.release("shop/web/one", stream);
+  await settled();
+  expect(registry.size).toBe(0);
+  expect(changes.count).toBe(3);
+});
+
 test("after a restart every workload has a whole lease to come back", async () => {
   const { registry, records } = await registryOf();
   await registry.register(web("one"), {});

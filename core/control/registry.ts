@@ -16,6 +16,7 @@ interface Entry {
   /** The stream that renews the lease; null while it runs out. */
   holder: object | null;
   lease: Timer | null;
+  drains: boolean;
   confirmedAt: number;
 }
 
@@ -86,6 +87,7 @@ export class Registry {
     const before = this.#entries.get(key);
     before?.lease?.cancel();
     if (before !== undefined && Bun.deepEquals(before.registered, registered)) {
+      before.drains = false;
       before.holder = holder;
       before.lease = null;
       return;
@@ -102,10 +104,21 @@ export class Registry {
     if (entry?.holder !== holder) return;
     entry.holder = null;
     entry.confirmedAt = this.#options.clock.now();
-    this.#lend(key);
+    if (entry.drains) this.#forget(key);
+    else this.#lend(key);
   }
 
-  /** Takes a workload out at once, as its proxy asks when it drains. */
+  /** Lets nobody call a workload any more that drains; it goes when its stream does, without a lease. */
+  async silence(key: string): Promise<void> {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || entry.holder === null) return;
+    const { registered, holder } = entry;
+    await this.register({ ...registered, claim: { ...registered.claim, weight: 0 } }, holder);
+    const silenced = this.#entries.get(key);
+    if (silenced !== undefined) silenced.drains = true;
+  }
+
+  /** Takes a workload out at once. */
   async withdraw(key: string): Promise<void> {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
@@ -121,7 +134,7 @@ export class Registry {
 
   #enter(registered: Registered, holder: object | null): void {
     const confirmedAt = this.#options.clock.now();
-    this.#entries.set(registered.key, { registered, holder, lease: null, confirmedAt });
+    this.#entries.set(registered.key, { registered, holder, lease: null, drains: false, confirmedAt });
   }
 
   #lend(key: string): void {
@@ -132,6 +145,11 @@ export class Registry {
   #expire(key: string): void {
     const { log } = this.#options;
     log.info("a workload did not come back within its lease", { workload: key });
+    this.#forget(key);
+  }
+
+  #forget(key: string): void {
+    const { log } = this.#options;
     this.withdraw(key).catch((error) => log.error(`Cannot forget ${key}: ${messageOf(error)}`));
   }
 

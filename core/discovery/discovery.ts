@@ -55,7 +55,7 @@ export interface DiscoveryOptions {
   readonly token: string | null;
   /** The workload beside this proxy; null for a proxy that only calls others. */
   readonly workload: WorkloadClaim | null;
-  /** False: the workload is registered by `announce()` only, once the app takes connections. @default true */
+  /** False: nobody is told of the workload before `announce()`, once the app takes connections. @default true */
   readonly announced?: boolean;
   /** Hosts that are always wanted, e.g. of explicit listeners. */
   readonly pinned: readonly string[];
@@ -98,7 +98,7 @@ export interface Discovery extends Source {
    */
   readonly ready: Promise<"disk" | "control">;
   state(): DiscoveryState;
-  /** Registers the workload that was held back by `announced: false`. */
+  /** Lets others call the workload that was held back by `announced: false`. */
   announce(): void;
   /**
    * Takes the workload's endpoint out, so that nobody sends more; resolves with
@@ -132,7 +132,6 @@ class ProxyDiscovery implements Discovery {
   readonly #log: Log;
   readonly #ready = Promise.withResolvers<"disk" | "control">();
   readonly #started = Promise.withResolvers<Parts>();
-  readonly #backoff: Backoff;
   readonly #uplink: Uplink;
   readonly #timers: Timer[] = [];
   #parts: Parts | null = null;
@@ -149,13 +148,12 @@ class ProxyDiscovery implements Discovery {
     this.#timing = { ...DISCOVERY_TIMING, ...options.timing };
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#backoff = new Backoff(this.#timing.backoff, options.random);
     this.#hosts = new Hosts(this.#clock, this.#timing, options.pinned, []);
     this.#uplink = new Uplink({
       addresses: options.control,
       clock: this.#clock,
       log: this.#log,
-      backoff: this.#backoff,
+      backoff: new Backoff(this.#timing.backoff, options.random),
       open: (address, closed) => this.#open(address, closed),
     });
     // Whoever starts discovery may look at these later, or never.
@@ -209,12 +207,11 @@ class ProxyDiscovery implements Discovery {
     };
   }
 
-  /** A workload is claimed when a stream begins: the next one says it. */
   announce(): void {
-    if (this.#announced) return;
+    const { workload } = this.#options;
+    if (this.#announced || workload === null) return;
     this.#announced = true;
-    this.#backoff.reset();
-    this.#uplink.stream?.close();
+    this.#uplink.stream?.register(workload);
   }
 
   async withdraw(deadlineMs: number): Promise<readonly string[]> {
@@ -306,7 +303,7 @@ class ProxyDiscovery implements Discovery {
     let base: Held = serving.held;
     const subscribe: Subscribe = {
       proxy,
-      workload: this.#withdrawn || !this.#announced ? null : workload,
+      workload: workload === null || this.#isCallable ? workload : { ...workload, weight: 0 },
       hosts: this.#hosts.list(),
       held: Object.fromEntries([...base].map(([key, resource]) => [key, resource.version])),
       revision: serving.revision ?? "",
@@ -335,7 +332,6 @@ class ProxyDiscovery implements Discovery {
     try {
       const held = await serving.change(base, change);
       this.#refused = null;
-      this.#backoff.reset();
       this.#hosts.answer(change.hosts);
       stream.ack(change.id);
       this.#checkReady();
@@ -358,9 +354,12 @@ class ProxyDiscovery implements Discovery {
     const { workload } = this.#options;
     if (serving.from === null || rotation.svid === null || !this.#hosts.pinnedAnswered) return;
     if (!serving.held.has("mesh/")) return;
-    if (workload !== null && this.#announced && !serving.held.has(`workload/${workload.namespace}/${workload.name}`))
-      return;
+    if (workload !== null && !serving.held.has(`workload/${workload.namespace}/${workload.name}`)) return;
     this.#ready.resolve(serving.from);
+  }
+
+  get #isCallable(): boolean {
+    return this.#announced && !this.#withdrawn;
   }
 
   #sweep(): void {

@@ -37,6 +37,7 @@ export {
   type Nack,
   type PortClaim,
   PROTOCOLS,
+  type Register,
   type RenewMessage,
   type Subscribe,
   type SvidMessage,

@@ -9,7 +9,7 @@ import type { Resource, ResourceKey } from "../snapshot/mod.ts";
  *
  *   trust   (nobody verified yet)  getBundle → bundle
  *   join    (server verified)      join → svid
- *   stream  (both verified)        subscribe → update…, ack/nack, want, drop, renew, fetch, withdraw
+ *   stream  (both verified)        subscribe → update…, ack/nack, want, drop, renew, fetch, register, withdraw
  *
  * Either end may send `ping` at any time and must answer `pong`. `failure`
  * says why and is followed by the end of the connection.
@@ -35,6 +35,7 @@ export const Frame = {
   Chunk: 28,
   Withdraw: 29,
   Withdrawn: 30,
+  Register: 31,
 } as const;
 export type Frame = (typeof Frame)[keyof typeof Frame];
 
@@ -119,6 +120,7 @@ export interface WorkloadClaim {
   readonly address: string;
   readonly ports: readonly PortClaim[];
   readonly labels: Readonly<Record<string, string>>;
+  /** 0: it is known, and nobody is to call it: not yet, or no more. */
   readonly weight: number;
 }
 
@@ -174,6 +176,11 @@ export interface Fetch {
 
 /** Head of a chunk frame: total size and offset, 4 bytes each; then the bytes. */
 export const CHUNK_HEAD_BYTES = 8;
+
+/** The workload again, as it is now: it takes calls, or has other labels. */
+export interface Register {
+  readonly workload: WorkloadClaim;
+}
 
 export interface Withdraw {
   /** How long the control plane may wait for those who hold the endpoint. */

@@ -9,11 +9,13 @@ import {
   Frame,
   MAX_BLOB_BYTES,
   MAX_UPDATE_BYTES,
+  type Register,
   type RenewMessage,
   type Subscribe,
   type SvidMessage,
   type Update,
   type Withdrawn,
+  type WorkloadClaim,
 } from "./protocol.ts";
 
 /** Bytes came whole and are not what their name says. */
@@ -81,6 +83,10 @@ export class ControlStream {
 
   drop(hosts: readonly string[]): void {
     this.#conversation.send(Frame.Drop, { hosts });
+  }
+
+  register(workload: WorkloadClaim): void {
+    this.#conversation.send(Frame.Register, { workload } satisfies Register);
   }
 
   async renew(csr: string): Promise<SvidMessage> {

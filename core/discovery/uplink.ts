@@ -20,6 +20,12 @@ export interface UplinkOptions {
   readonly open: (address: ControlAddress, closed: (reason: Error) => void) => Promise<ControlStream>;
 }
 
+/**
+ * A stream that lived for less does not count as a success: two proxies with
+ * one name would otherwise take turns at throwing each other out, all day.
+ */
+const STEADY_MS = 5000;
+
 /** Keeps one stream open: tries the addresses in turn, and again, ever less often, after each loss. */
 export class Uplink {
   readonly #options: UplinkOptions;
@@ -28,6 +34,7 @@ export class Uplink {
   #stream: ControlStream | null = null;
   #address: string | null = null;
   #since: number;
+  #openedAt = 0;
   #lostAt: number;
   #lastError: string | null = null;
   #closed = false;
@@ -117,6 +124,7 @@ export class Uplink {
   }
 
   #enter(stream: ControlStream, address: string): void {
+    this.#openedAt = this.#options.clock.monotonic();
     this.#stream = stream;
     this.#address = address;
     this.#since = this.#options.clock.now();
@@ -128,6 +136,7 @@ export class Uplink {
     this.#stream = null;
     this.#since = this.#options.clock.now();
     this.#lostAt = this.#options.clock.monotonic();
+    if (this.#lostAt - this.#openedAt >= STEADY_MS) this.#options.backoff.reset();
     this.#next = Promise.withResolvers();
     this.#next.promise.catch(() => {});
   }

@@ -333,6 +333,7 @@ export class ServerConnection implements ServerStream, WireOwner {
     this.#out.stage.flush();
     if (this.#out.blocked) {
       this.#flushing = true;
+      this.#settings.deadlines.set(this.#deadline, this.#settings.idleTimeoutMs);
       return;
     }
     this.#complete();
@@ -382,7 +383,10 @@ export class ServerConnection implements ServerStream, WireOwner {
   // ---- the socket's side ----
 
   writable(): void {
-    if (!this.#out.drain()) return;
+    if (!this.#out.drain()) {
+      if (this.#flushing) this.#settings.deadlines.set(this.#deadline, this.#settings.idleTimeoutMs);
+      return;
+    }
     if (this.#flushing) this.#complete();
     else if (this.#exchange !== null) this.#settings.handler.drained(this.#exchange);
   }
@@ -434,7 +438,7 @@ export class ServerConnection implements ServerStream, WireOwner {
     this.#settings.onClose(this);
   }
 
-  /** The head, idle or linger deadline. */
+  /** The head, idle or linger deadline, or a peer that does not read the end of its response. */
   expired(): void {
     const { deadlines, idleTimeoutMs } = this.#settings;
     if (this.#phase === Phase.Closing) {
@@ -444,6 +448,10 @@ export class ServerConnection implements ServerStream, WireOwner {
     if (this.#partial !== null) {
       this.#partial = null;
       this.#refuse(408, "head not whole at its deadline");
+      return;
+    }
+    if (this.#flushing) {
+      this.destroy();
       return;
     }
     if (this.#phase !== Phase.Head) return;

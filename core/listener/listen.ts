@@ -128,7 +128,8 @@ type Accepted = Socket<SocketState>;
 /** A connection that is not one yet. */
 class Pending extends Deadline {
   readonly #options: ListenOptions;
-  readonly #socket: Accepted;
+  #socket: Accepted;
+  #isOver = false;
 
   constructor(options: ListenOptions, socket: Accepted) {
     super();
@@ -141,11 +142,19 @@ class Pending extends Deadline {
     this.refuse("handshake deadline");
   }
 
+  /** From here on only the TLS half can end the connection: Bun ignores what the raw half is told. */
+  upgraded(socket: Accepted): void {
+    this.#socket = socket;
+  }
+
   done(): void {
     this.#options.deadlines.clear(this);
   }
 
+  /** Once: ending a handshake reports it as failed. */
   refuse(reason: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.done();
     this.#options.refused(reason, this.#socket.remoteAddress);
     this.#socket.terminate();
@@ -199,12 +208,14 @@ class Acceptor {
       socket: this.#tlsSocket,
       ...(first === null ? {} : { initialData: first }),
     };
-    raw.upgradeTLS(upgrade as never);
+    const [, secured] = raw.upgradeTLS(upgrade as never) as unknown as readonly [Accepted, Accepted];
+    pending.upgraded(secured);
   }
 
   #shaken(socket: Accepted, error: Error | null): void {
     const { pending } = socket.data;
     if (pending === null) return;
+    pending.upgraded(socket);
     const { tls, accept, flush } = this.options;
     if (error !== null && error !== undefined && tls!.verifiesPeer()) {
       pending.refuse(`handshake failed: ${(error as { code?: string }).code ?? error.message}`);

@@ -5,7 +5,8 @@ import type { RequestIds } from "./request-id.ts";
 
 const REQUEST_ID = latin1("x-request-id: ");
 const ID_BYTES = 36;
-const MAX_BYTES = 4096;
+/** Two SPIFFE IDs of 2048 bytes, and the id of the request. */
+const MAX_BYTES = 8192;
 /** Peers remembered with their line, per worker; beyond it the line is made anew. */
 const MAX_PEERS = 1_000;
 

@@ -1,6 +1,6 @@
 import { type Clock, messageOf } from "../base/mod.ts";
 import { Cluster, type ClusterEvents, ClusterState } from "../cluster/mod.ts";
-import { UnknownHost } from "./failure.ts";
+import { EgressRefused, UnknownHost } from "./failure.ts";
 
 /** How long an address found by name is used. The system's resolver tells no TTL. */
 const FRESH_MS = 30_000;
@@ -20,9 +20,17 @@ export class Egress {
   readonly #clock: Clock;
   readonly #resolve: Resolve;
   readonly #events: ClusterEvents;
+  readonly #isOurs: (address: string, port: number) => boolean;
   readonly #known = new Map<string, Destination>();
 
-  constructor(clock: Clock, resolve: Resolve, events: ClusterEvents) {
+  /** @param isOurs whether an address leads back to this proxy. */
+  constructor(
+    clock: Clock,
+    resolve: Resolve,
+    events: ClusterEvents,
+    isOurs: (address: string, port: number) => boolean,
+  ) {
+    this.#isOurs = isOurs;
     this.#clock = clock;
     this.#resolve = resolve;
     this.#events = events;
@@ -34,7 +42,7 @@ export class Egress {
     return found === undefined || found.until < this.#clock.monotonic() ? null : found.cluster;
   }
 
-  /** @throws {UnknownHost} */
+  /** @throws {UnknownHost} and {EgressRefused} */
   async lookup(host: string, port: number): Promise<Cluster> {
     const key = `${host}:${port}`;
     const cluster = await this.#build(key, host, port);
@@ -45,6 +53,9 @@ export class Egress {
 
   async #build(key: string, host: string, port: number): Promise<Cluster> {
     const addresses = await this.#addresses(host);
+    if (addresses.some((address) => this.#isOurs(address, port))) {
+      throw new EgressRefused(`Cannot call "${key}": it is this proxy itself`);
+    }
     const state = this.#known.get(key)?.cluster.state ?? new ClusterState(`outside/${key}`, this.#events);
     const workload = { name: "", namespace: "", app: "", version: "" };
     const cluster = new Cluster(

@@ -15,6 +15,8 @@ export interface Mesh {
   readonly upstream: Upstream;
   readonly egress: Egress;
   readonly recorder: Recorder;
+  /** Names of services that requests were routed to; whoever reads it empties it. */
+  readonly used: Set<string>;
   readonly deadlines: Deadlines;
   /** What the event at hand writes; flushed at the end of each. */
   readonly stage: Stage;

@@ -26,7 +26,7 @@ export function serviceWay(host: string, port: number): Way {
       if (service === null) throw new NoRoute(`Cannot route to "${host}": there is no such service`);
       const found = service.port(port);
       if (found === null) throw new NoRoute(`Cannot route to "${host}": it has no port ${port}`);
-      return match(exchange, service, found);
+      return match(exchange, service, found, mesh);
     },
   };
 }
@@ -45,12 +45,13 @@ export function forwardWay(): Way {
         throw refusedMethod(exchange, `"${service.name}" speaks HTTP: send the request itself`);
       const port = service.port(request.port);
       if (port === null) throw new NoRoute(`Cannot route to "${service.name}": it has no port ${request.port}`);
-      return match(exchange, service, port);
+      return match(exchange, service, port, mesh);
     },
   };
 }
 
-function match(exchange: MeshExchange, service: Service, port: ServicePort): boolean {
+function match(exchange: MeshExchange, service: Service, port: ServicePort, mesh: Mesh): boolean {
+  mesh.used.add(service.name);
   const entry = port.router.match(exchange.request);
   if (entry === null) throw new NoRoute(`Cannot route ${pathOf(exchange)}: no rule of port ${port.port} matches`);
   exchange.entry = entry;

@@ -1,12 +1,26 @@
 import { expect, test } from "bun:test";
 import { VERBS } from "../../cmd/verbs.ts";
-import { runBinary } from "../harness/mod.ts";
+import { formatJoinToken } from "../../core/discovery/mod.ts";
+import { eventually, runBinary, startBinary, temporaryFolder } from "../harness/mod.ts";
+
+/** Reads as a join token; nobody knows it. */
+const TOKEN = formatJoinToken({
+  ...{
+    id: "id",
+    secret: "secret",
+    root: "0".repeat(64),
+    trustDomain: "cluster.local",
+    namespace: "default",
+    name: "web",
+  },
+});
 
 test("mesh help shows every verb with what it does", async () => {
   const { code, stdout } = await runBinary(["help"]);
 
   expect(code).toBe(0);
-  for (const [name, { about }] of Object.entries(VERBS)) expect(stdout).toMatch(new RegExp(`${name} +${about}`));
+  for (const [name, { about, chapter }] of Object.entries(VERBS))
+    if (chapter !== "") expect(stdout).toMatch(new RegExp(`${name} +${about}`));
 });
 
 test.each(Object.keys(VERBS))("mesh help %s has a usage line, and examples that begin with mesh", async (verb) => {
@@ -84,3 +98,28 @@ test.each([
   expect(stderr.split("\n")).toHaveLength(2);
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
 });
+
+test.each(["SIGTERM", "SIGINT"] as const)("%s ends a proxy that does not serve yet", async (signal) => {
+  await using folder = temporaryFolder();
+  await using proxy = await startBinary(["proxy", ...joining(folder.path, TOKEN), "--log-level", "debug"]);
+  await eventually(() => proxy.stderr !== "", 20_000);
+
+  proxy.kill(signal);
+
+  expect(await proxy.exited).toBe(1);
+});
+
+test("a join token that cannot be read ends a proxy with one line", async () => {
+  await using folder = temporaryFolder();
+
+  const { code, stderr } = await runBinary(["proxy", ...joining(folder.path, "guess"), "--log-level", "off"]);
+
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^mesh: Cannot read the join token: [^\n]+"mesh token create"\n$/);
+});
+
+/** Flags of a proxy that asks a control plane which is not there. */
+function joining(data: string, token: string): readonly string[] {
+  const doors = ["--admin", "--health", "--metrics", "--outbound"].flatMap((door) => [door, "127.0.0.1:0"]);
+  return ["--name", "web", "--control", "127.0.0.1:1", "--data", data, "--token", token, ...doors];
+}

@@ -12,6 +12,7 @@ import {
   untilClose,
 } from "../harness/backend.ts";
 import { type Client, connect } from "../harness/client.ts";
+import { eventually } from "../harness/eventually.ts";
 import { fieldValue } from "../harness/message.ts";
 import { type PathKind, startPath } from "../harness/path.ts";
 import type { Plane } from "../harness/plane.ts";
@@ -97,6 +98,32 @@ export function wireExchanges(path: PathKind): void {
 
         expect([response.text, response.get("connection")]).toEqual(["bye", "close"]);
         expect(await client.ended).toBe("fin");
+      });
+
+      test.each(["GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET /last HTTP/1.0\r\n\r\n"])(
+        "ends behind %p, and what came behind that reaches nobody",
+        async (last) => {
+          await using client = await served(ok("last"));
+          const seen = setUp.backend.requests.length;
+
+          await client.send(`${last}GET /behind HTTP/1.1\r\nHost: a\r\n\r\n`);
+
+          expect((await client.response()).text).toBe("last");
+          expect(await client.ended).toBe("fin");
+          expect(client.connection.unread).toHaveLength(0);
+          expect(setUp.backend.requests.slice(seen).map(({ target }) => target)).toEqual(["/last"]);
+        },
+      );
+
+      test("whose reader is slow carries large responses one after the other, whole and in order", async () => {
+        const part = "0123456789abcdef".repeat(64 * 1024);
+        await using client = await served(async (request, to) => ok(request.target + part)(request, to));
+        client.connection.pause();
+        for (let i = 0; i < 20; i++) await client.send(`GET /large/${i} HTTP/1.1\r\nHost: a\r\n\r\n`);
+        await eventually(() => setUp.backend.requests.at(-1)!.target.startsWith("/large/"));
+        client.connection.resume();
+
+        for (let i = 0; i < 20; i++) expect((await client.response()).text === `/large/${i}${part}`).toBe(true);
       });
 
       test("to an upstream that says close is not used again, and the downstream learns nothing of it", async () => {

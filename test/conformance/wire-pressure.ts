@@ -273,6 +273,41 @@ export function wirePressure(path: PathKind): void {
         await logged(client, { response_code: 502, response_flags: "UC", attempts: 1 });
       });
 
+      test("before a response to POST without a body is not asked twice either", async () => {
+        await using client = await served(inTurn(hangUp(), ok("twice")));
+
+        expect((await client.request({ method: "POST", target: "/once/empty" })).status).toBe(502);
+      });
+
+      test("before a response to POST is asked again where its sender vouches for it, with its body", async () => {
+        const bodies: string[] = [];
+        const record: Script = async (request, to) => {
+          bodies.push((await request.body).bytes.toString("latin1"));
+          await ok("again")(request, to);
+        };
+        await using client = await served(inTurn(hangUp(), record));
+
+        const fields = [["Idempotency-Key", "k"]] as const;
+        const response = await client.request({ method: "POST", target: "/key", fields, body: "money" });
+
+        expect([response.status, bodies]).toEqual([200, ["money"]]);
+      });
+
+      test("before a response to a body in chunks is asked again with all of them, but not without their trailers", async () => {
+        await using client = await served(inTurn(hangUp(), echo()));
+
+        await client.send(
+          "PUT /chunks/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+        );
+        expect((await client.response("PUT")).text).toBe("abcde");
+
+        setUp.backend.script = inTurn(hangUp(), echo());
+        await client.send(
+          "PUT /chunks/2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n",
+        );
+        expect((await client.response("PUT")).status).toBe(502);
+      });
+
       test("before a response, again and again, is 502 in the end", async () => {
         await using client = await served(hangUp());
 

@@ -267,6 +267,25 @@ export function wireTunnels(path: PathKind): void {
         expect((await client.get("/b", [["Host", "web"]])).text).toBe("web");
       });
 
+      test("does not call itself", async () => {
+        const { forwardPort } = setUp.hop;
+        for (const [method, target] of [
+          ["GET", `http://127.0.0.1:${forwardPort}/`],
+          ["GET", `http://localhost:${forwardPort}/`],
+          ["CONNECT", `0.0.0.0:${forwardPort}`],
+        ] as const) {
+          await using client = await connect(forwardPort);
+
+          const response = await client.request({ method, target });
+
+          expect(response.status).toBe(502);
+          expect(await setUp.hop.line(client)).toMatchObject({
+            response_flags: "NR",
+            response_code_details: expect.stringContaining("it is this proxy itself"),
+          });
+        }
+      });
+
       test("goes outside for the others", async () => {
         setUp.backend.script = ok("outside");
         await using client = await connect(setUp.hop.forwardPort);

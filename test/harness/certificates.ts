@@ -15,6 +15,8 @@ export interface IdentityFiles {
 export interface Certificates {
   /** PEM of the root. */
   readonly bundle: string;
+  /** Paths of the root's certificate and key, for a mesh that is to be signed by it. */
+  readonly root: { readonly certificate: string; readonly key: string };
   /**
    * A key and a certificate with this SPIFFE ID, valid from now; `seconds` may
    * be negative: it has expired. A `hostname` is for programs that check one.
@@ -34,6 +36,7 @@ export async function certificates(): Promise<Certificates> {
   let count = 0;
   return {
     bundle: await Bun.file(root.certificate).text(),
+    root,
     issue: (spiffeId, seconds = 3600, hostname = "") => {
       const names = `URI:${spiffeId}${hostname && `,DNS:${hostname}`}`;
       return issue(folder, root, `leaf-${++count}`, names, seconds);

@@ -208,7 +208,7 @@ export interface Target {
   /** @default "127.0.0.1" */
   readonly hostname?: string;
   readonly port: number;
-  readonly tls?: TLSOptions & { readonly ALPNProtocols?: Buffer };
+  readonly tls?: TLSOptions | undefined;
 }
 
 /** Opens a connection; with `tls`, after the handshake. @throws when it is refused */

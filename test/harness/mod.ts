@@ -12,6 +12,7 @@ export { buildImage, type ContainerOptions, type Image, withoutContainers } from
 export { eventually, within } from "./eventually.ts";
 export { type FakeClock, fakeClock } from "./fake-clock.ts";
 export { type Folder, temporaryFolder } from "./folder.ts";
+export { commandsOf, follow, type Step } from "./guide.ts";
 export { type Body, chunkOf, type FieldLines, fieldValue, headText, Malformed } from "./message.ts";
 export { type Namespace, networkNamespace, withoutNamespaces } from "./namespace.ts";
 export { isRoot, lacking, output, testUnless } from "./program.ts";

@@ -23,6 +23,18 @@ test("certificates of strangers, expired or not, are refused on the stream", asy
   expect(mesh.control.counts.refusals).toBe(2);
 });
 
+test("a stranger's certificate that expired lately is not good for a new one", async () => {
+  await using mesh = await testControl({ timing: { graceMs: 60_000 } });
+  await using strangers = await certificates();
+  const foreign = await strangers.issue(WEB, -10);
+  const { csr } = await createRequest(WEB);
+
+  const failure = await ask(mesh, foreign, Frame.Renew, { id: 1, csr }, Frame.Svid).catch((error) => error);
+
+  expect(failure).toMatchObject({ failure: "identity" });
+  expect(mesh.control.counts.certificatesIssued).toBe(1);
+});
+
 test("a connection without a certificate may not subscribe or renew", async () => {
   await using mesh = await testControl();
 
@@ -83,7 +95,7 @@ test("certificates are renewed over the stream, which stays", async () => {
 test("a certificate that expired lately is good for a new one, and for nothing else", async () => {
   await using mesh = await testControl({ timing: { leafLifetimeMs: 1000, graceMs: 60_000 } });
   const svid = await joined(mesh);
-  await eventually(() => svid.notAfter < Date.now());
+  await lapse(svid);
 
   expect((await refusal(mesh, svid, Frame.Subscribe)).message).toContain("has expired");
   const { csr, privateKey } = await createRequest(WEB);
@@ -95,7 +107,7 @@ test("a certificate that expired lately is good for a new one, and for nothing e
 test("an expired certificate cannot be turned into another identity's", async () => {
   await using mesh = await testControl({ timing: { leafLifetimeMs: 1000, graceMs: 60_000 } });
   const svid = await joined(mesh);
-  await eventually(() => svid.notAfter < Date.now());
+  await lapse(svid);
   const { csr } = await createRequest("spiffe://cluster.local/ns/default/sa/cart");
 
   const failure = await ask(mesh, svid, Frame.Renew, { id: 1, csr }, Frame.Svid).catch((error) => error);
@@ -106,7 +118,7 @@ test("an expired certificate cannot be turned into another identity's", async ()
 test("a certificate that expired too long ago is refused", async () => {
   await using mesh = await testControl({ timing: { leafLifetimeMs: 1000, graceMs: 0 } });
   const svid = await joined(mesh);
-  await eventually(() => svid.notAfter < Date.now());
+  await lapse(svid);
   const { csr } = await createRequest(WEB);
 
   const failure = await ask(mesh, svid, Frame.Renew, { id: 1, csr }, Frame.Svid).catch((error) => error);
@@ -119,6 +131,11 @@ async function joined(mesh: TestControl): Promise<Svid> {
   await using proxy = testProxy({ control: mesh.control.addresses.stream, token: await mesh.token("web") });
   await proxy.discovery.ready;
   return proxy.plane.svids[0]!;
+}
+
+/** Certificates end with a second, and are valid to the end of it. */
+async function lapse({ notAfter }: Svid): Promise<void> {
+  await eventually(() => notAfter + 1000 < Date.now());
 }
 
 /** How the control plane refuses a question. */

@@ -175,6 +175,21 @@ test("instances register with their proxies, are endpoints, and leave when they 
   expect(one.plane.keys()).toContain("workload/default/cart");
 });
 
+test("a workload that is held back knows itself, and is called only once it is announced", async () => {
+  await using mesh = await testControl();
+  await using web = await joined(mesh, "web");
+  await web.discovery.want("cart.default");
+  await using cart = await joined(mesh, "cart", { announced: false });
+  await eventually(() => expect(web.plane.models.at(-1)!.revision).toBe(mesh.control.revision));
+  expect(cart.plane.keys()).toContain("workload/default/cart");
+  expect(endpointsOf(web)).toEqual([]);
+
+  cart.discovery.announce();
+
+  await eventually(() => expect(endpointsOf(web)).toEqual([15006]));
+  expect(cart.discovery.state().connected).toBe(true);
+});
+
 test("a withdrawal names those who have not confirmed it by the deadline", async () => {
   await using mesh = await testControl();
   await using cart = await joined(mesh, "cart");

@@ -2,12 +2,15 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { type Backend, ok, type Script, stall, startBackend, tunnel } from "../harness/backend.ts";
 import { type Client, connect } from "../harness/client.ts";
 import { CutShort } from "../harness/connection.ts";
+import { startDeafPort } from "../harness/deaf.ts";
 import { eventually } from "../harness/eventually.ts";
 import { type Plane, startPlane } from "../harness/plane.ts";
 
+const MB = 1024 * 1024;
 const HEAD_MS = 10_000;
 const IDLE_MS = 300_000;
 const LINGER_MS = 2_000;
+const CONNECT_MS = 5_000;
 const RESPONSE_HEAD_MS = 60_000;
 /** A deadline is kept to a slot of the coarse wheel. */
 const SLOT_MS = 250;
@@ -242,9 +245,83 @@ describe("a request", () => {
   });
 });
 
+test("a response that nobody reads is given up in the end, wherever it got stuck", async () => {
+  // The kernel takes small ones whole. Of large ones much waits upstream; of those in between only the end waits, here.
+  let size = MB;
+  while (!(await unread(size))) size += 160 * 1024;
+  for (let between = size - 160 * 1024; between < size; between += 12 * 1024) await unread(between);
+}, 30_000);
+
+describe("an upstream", () => {
+  test("that cannot be reached in time is 503 behind its last attempt, and the client may go on", async () => {
+    await using deaf = await startDeafPort();
+    await using hop = await startPlane(deaf.port);
+    await using client = await connect(hop.port);
+    await client.send("GET /deaf HTTP/1.1\r\nHost: a\r\n\r\n");
+    await eventually(() => hop.active === 1);
+
+    // Three attempts, each with a deadline of its own.
+    for (let i = 0; i < 3; i++) {
+      expect(client.connection.unread).toHaveLength(0);
+      hop.skip(CONNECT_MS + SLOT_MS);
+      await Bun.sleep(0);
+    }
+
+    const response = await client.response();
+    expect([response.status, response.get("connection")]).toEqual([503, null]);
+    expect(await hop.line(client)).toMatchObject({ response_code: 503, response_flags: "UF", attempts: 3 });
+  });
+
+  test("that refuses connections is 503 at once", async () => {
+    await using hop = await startPlane(1);
+    await using client = await connect(hop.port);
+
+    expect((await client.get("/refused")).status).toBe(503);
+
+    expect(await hop.line(client)).toMatchObject({ response_code: 503, response_flags: "UF" });
+    expect((await hop.line(client))["response_code_details"]).toContain("ECONNREFUSED");
+  });
+
+  test("whose client leaves while it is dialled is not dialled for nobody", async () => {
+    await using deaf = await startDeafPort();
+    await using hop = await startPlane(deaf.port);
+    await using client = await connect(hop.port);
+    await client.send("GET /deaf HTTP/1.1\r\nHost: a\r\n\r\n");
+    await eventually(() => hop.active === 1);
+
+    client.connection.reset();
+
+    await eventually(() => hop.active === 0);
+    expect(await hop.line(client)).toMatchObject({ response_code: 0, response_flags: "DC" });
+    hop.skip(CONNECT_MS + SLOT_MS);
+    expect(hop.warnings).toEqual([]);
+  });
+});
+
 async function served(script: Script): Promise<Client> {
   setUp.backend.script = script;
   return await connect(setUp.hop.port);
+}
+
+/** Has a response of this size stuck at a client that does not read; whether it did not fit into the kernel. */
+async function unread(size: number): Promise<boolean> {
+  const target = `/unread/${size}`;
+  await using client = await served(async (_, to) => {
+    await to.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
+    await to.write(Buffer.alloc(size, "x"));
+  });
+  client.connection.pause();
+  await client.send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await arrived(target);
+  await settled();
+  const isStuck = setUp.hop.active === 1;
+  // Once for what is upstream still, once for what is left here.
+  for (let i = 0; i < 3; i++) {
+    setUp.hop.skip(IDLE_MS + SLOT_MS);
+    await settled();
+  }
+  await eventually(() => setUp.hop.active === 0, 1_000);
+  return isStuck;
 }
 
 async function arrived(target: string): Promise<void> {

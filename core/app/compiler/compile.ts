@@ -1,0 +1,18 @@
+import type { Clock } from "../../base/mod.ts";
+import { compile, isRunnable, loadDirectory, loadModules, type ModuleSources, readBeside } from "../../compile/mod.ts";
+import { inOrder } from "../../config/mod.ts";
+import type { CompiledDirectory } from "./model.ts";
+
+/** Compiles a directory with the control plane's code, in this process. */
+export async function compileDirectory(
+  directory: string,
+  builtins: Pick<ModuleSources, "builtin" | "builtinNames">,
+  clock: Clock,
+): Promise<CompiledDirectory> {
+  const loaded = await loadDirectory(directory);
+  const { modules, problems } = await loadModules(loaded.documents, { ...builtins, readFile: readBeside });
+  const compiled = compile(loaded.documents, [], { modules, now: clock.now() });
+  const all = inOrder([...loaded.problems, ...problems, ...compiled.problems]);
+  if (!isRunnable({ problems: all })) return { resources: [], blobs: new Map(), problems: all };
+  return { resources: compiled.resources, blobs: compiled.blobs, problems: all };
+}

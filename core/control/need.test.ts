@@ -1,0 +1,105 @@
+import { expect, test } from "bun:test";
+import type { Resource, ServicePortModel } from "../snapshot/mod.ts";
+import { needOf } from "./need.ts";
+import { publish } from "./published.ts";
+
+test("a service brings its clusters, its rules' plugins, and the clusters those may choose", () => {
+  const need = needOf(
+    published([
+      service("shop/cart", { rules: [rule("shop/cart:80", ["shop/canary"])] }),
+      service("shop/other", { rules: [rule("shop/other:80", [])] }),
+      cluster("shop/cart:80"),
+      cluster("shop/v2:80"),
+      cluster("shop/other:80"),
+      plugin("shop/canary", { v2: "shop/v2:80" }),
+    ]),
+    { workload: null, namespace: "shop", hosts: ["cart.shop"] },
+  );
+
+  expect([...need.resources.keys()].sort()).toEqual([
+    "cluster/shop/cart:80",
+    "cluster/shop/v2:80",
+    "plugin/shop/canary",
+    "service/shop/cart",
+  ]);
+  expect(need.hosts).toEqual(new Map([["cart.shop", "shop/cart"]]));
+});
+
+test("guards go to the proxies that run them, and to no others", () => {
+  const guarded = (guardedByCaller: boolean) =>
+    published([
+      service("shop/cart", { guards: ["shop/key"], guardedByCaller }),
+      plugin("shop/key", {}),
+      workload("shop/cart"),
+    ]);
+  const caller = { workload: null, namespace: "shop", hosts: ["cart.shop"] };
+
+  expect([...needOf(guarded(true), caller).resources.keys()]).toContain("plugin/shop/key");
+  expect([...needOf(guarded(false), caller).resources.keys()]).not.toContain("plugin/shop/key");
+  const own = { workload: "shop/cart", namespace: "shop", hosts: [] };
+  expect([...needOf(guarded(false), own).resources.keys()].sort()).toEqual(["plugin/shop/key", "workload/shop/cart"]);
+});
+
+test("an unknown host is answered: there is none", () => {
+  const need = needOf(published([]), { workload: null, namespace: "shop", hosts: ["nowhere"] });
+
+  expect(need.hosts).toEqual(new Map([["nowhere", null]]));
+});
+
+test("two namespaces see the same bare name as their own service, each in its own version", () => {
+  const both = published([service("shop/cart", {}), service("default/cart", { hosts: ["cart", "cart.default"] })]);
+  const seen = (namespace: string, hosts: readonly string[]) =>
+    [...needOf(both, { workload: null, namespace, hosts }).resources.values()].map(({ name, version, model }) => {
+      return [name, version, "hosts" in model ? model.hosts : []];
+    });
+
+  expect(seen("shop", ["cart"])).toEqual([["shop/cart", "1@shop", ["cart", "cart.shop"]]]);
+  expect(seen("default", ["cart"])).toEqual([["default/cart", "1", ["cart", "cart.default"]]]);
+  expect(seen("shop", ["cart.default"])).toEqual([["default/cart", "1@shop", ["cart.default"]]]);
+  expect(seen("third", ["cart.shop"])).toEqual([["shop/cart", "1", ["cart.shop"]]]);
+});
+
+function published(resources: readonly Resource[]) {
+  return publish("1-00000000", resources, 0);
+}
+
+function service(name: string, more: Partial<ServicePortModel> & { hosts?: readonly string[] }): Resource {
+  const [namespace, short] = name.split("/");
+  const { hosts = [`${short}.${namespace}`], ...port } = more;
+  const ports = [{ port: 80, protocol: "http" as const, rules: [], guards: [], guardedByCaller: false, ...port }];
+  return { kind: "service", name, version: "1", model: { name, hosts, ports } };
+}
+
+function rule(clusterName: string, policies: readonly string[]) {
+  const matches = [{ path: { type: "PathPrefix" as const, value: "/" } }];
+  return { id: "r", matches, order: 0, backends: [{ cluster: clusterName, name: "b", weight: 1 }], policies };
+}
+
+function cluster(name: string): Resource {
+  const labels = { namespace: "shop", name, host: name };
+  const model = { name, service: labels, balancer: "RoundRobin" as const, endpoints: [], confirmedAt: 0 };
+  return { kind: "cluster", name, version: "1", model };
+}
+
+function plugin(id: string, destinations: Readonly<Record<string, string>>): Resource {
+  const limits = { fuel: 1, memoryPages: 1 };
+  const model = {
+    id,
+    sha256: "0".repeat(64),
+    config: {},
+    destinations,
+    failureMode: "closed" as const,
+    order: 1,
+    limits,
+  };
+  return { kind: "plugin", name: id, version: "1", model };
+}
+
+function workload(name: string): Resource {
+  const [namespace = "", short = ""] = name.split("/");
+  const labels = { name: short, namespace, app: short, version: "1" };
+  const port = { port: 80, protocol: "http" as const, service: { namespace, name: short, host: short } };
+  const ports = [{ ...port, policies: ["shop/key"] }];
+  const model = { name: short, namespace, identity: "spiffe://t/x", labels, mtls: "STRICT" as const, ports };
+  return { kind: "workload", name, version: "1", model };
+}

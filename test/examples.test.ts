@@ -1,0 +1,88 @@
+import { expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { follow, runBinary, type Step, testUnless, withoutNamespaces } from "./harness/mod.ts";
+
+const ROOT = join(import.meta.dir, "..");
+const lonely = testUnless(await withoutNamespaces());
+
+const VALID: readonly (readonly string[])[] = [
+  ["hello"],
+  ["canary/mesh.yaml", "canary/tenth.yaml"],
+  ["canary/mesh.yaml", "canary/half.yaml"],
+  ["policies"],
+  ["edge"],
+  ["containers/config"],
+];
+
+test.each(VALID.map((paths) => [paths]))("the manifests of examples %p have no problem", async (paths) => {
+  const { code, stdout } = await runBinary(["validate", "--strict", ...paths.map((path) => `examples/${path}`)], {
+    cwd: ROOT,
+  });
+
+  expect(stdout).toContain("no problems");
+  expect(code).toBe(0);
+});
+
+test("every example has a README and is among those above", () => {
+  const folders = readdirSync(join(ROOT, "examples"));
+
+  expect([...new Set(VALID.flat().map((path) => path.split("/")[0]!))].sort()).toEqual(folders.sort());
+  for (const folder of folders) expect(readdirSync(join(ROOT, "examples", folder))).toContain("README.md");
+});
+
+lonely("examples/hello: a request crosses two sidecars and comes back with the route's header", async () => {
+  const steps = await follow("examples/hello/README.md");
+
+  expect(said(steps, "curl -i")).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*x-mesh: hello/i);
+  expect(said(steps, "/call")).toContain('"name":"web"');
+  expect(said(steps, "mesh status")).toMatch(/shop +spiffe:\/\/cluster\.local\/ns\/default\/sa\/shop .*runs it/);
+  expect(said(steps, "mesh get endpoints")).toMatch(/default\/web +80 http .*sa\/web/);
+});
+
+lonely("examples/canary: the weights decide who answers, and move while requests flow", async () => {
+  const steps = await follow("examples/canary/README.md");
+
+  const [tenth, half] = steps.filter(({ command }) => command.startsWith("for")).map(({ stdout }) => sharesOf(stdout));
+  expect(tenth!.v1 + tenth!.v2).toBe(100);
+  expect(half!.v1 + half!.v2).toBe(100);
+  expect(tenth!.v2).toBeWithin(1, 30);
+  expect(half!.v2).toBeWithin(30, 71);
+});
+
+lonely("examples/policies: a key is asked for, testers are led to v2, and who asks too often waits", async () => {
+  const steps = await follow("examples/policies/README.md");
+
+  const [refused, admitted, limited] = steps.filter(({ command }) => command.startsWith("curl -i"));
+  expect(refused!.stdout).toMatch(/^HTTP\/1\.1 401 [\s\S]*www-authenticate: ApiKey/i);
+  expect(admitted!.stdout).toMatch(/^HTTP\/1\.1 200 [\s\S]*"x-consumer":"alice"/);
+  expect(admitted!.stdout).not.toContain("alice-key");
+  expect(limited!.stdout).toMatch(/^HTTP\/1\.1 429 [\s\S]*retry-after: \d/i);
+  const [others, tester] = steps.filter(({ command }) => command.startsWith("curl -s"));
+  expect(others!.stdout).toContain('"version":"v1"');
+  expect(tester!.stdout).toContain('"version":"v2"');
+  const statuses = said(steps, "for ").trim().split("\n");
+  expect(statuses).toContain("429");
+  expect(statuses[0]).toBe("200");
+});
+
+lonely("examples/edge: one proxy serves a directory, and routes by path", async () => {
+  const steps = await follow("examples/edge/README.md");
+
+  expect(said(steps, "curl http://127.0.0.1:8080/")).toContain('"name":"web"');
+  expect(said(steps, "/api/orders")).toContain('"name":"api"');
+  expect(said(steps, "mesh validate")).toContain("no problems");
+});
+
+/** What the first command with these words in it said. */
+function said(steps: readonly Step[], words: string): string {
+  const step = steps.find(({ command }) => command.includes(words));
+  if (step === undefined) throw new Error(`Cannot find a command with "${words}" in the README`);
+  return step.stdout;
+}
+
+/** Reads `uniq -c` of versions. */
+function sharesOf(text: string): { readonly v1: number; readonly v2: number } {
+  const count = (version: string): number => Number(new RegExp(`(\\d+) "version":"${version}"`).exec(text)?.[1] ?? 0);
+  return { v1: count("v1"), v2: count("v2") };
+}
