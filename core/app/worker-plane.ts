@@ -148,6 +148,7 @@ export class WorkerPlane {
     };
     this.#serving = new Serving(this.#mesh);
     this.#upstream = new Upstream({
+      http2: this.#http2,
       client: { handler: this.#serving, stage: this.#stage, headLimits: DEFAULT_HEAD_LIMITS },
       deadlines: this.#deadlines,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,

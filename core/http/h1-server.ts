@@ -2,12 +2,13 @@ import { Deadline, type Deadlines } from "../base/mod.ts";
 import type { ConnectionFacts, Wire, WireOwner } from "../listener/mod.ts";
 import { BodyReader, type Trailers } from "./body.ts";
 import type { Exchange, RequestHandler, ServerStream } from "./exchange.ts";
+import { Field } from "./field.ts";
 import { mayBePreface } from "./h2/frame.ts";
 import { CHUNKED, Method, UNTIL_CLOSE } from "./head.ts";
 import { Held } from "./held.ts";
 import { type HeadLimits, INCOMPLETE, parseRequestHead, TOO_LARGE, UNSUPPORTED } from "./parse.ts";
 import { Framing, Sender, type Stage } from "./sender.ts";
-import { After, type Edits, writeAnswer, writeResponseHead } from "./serialize.ts";
+import { After, Announce, type Edits, writeAnswer, writeResponseHead } from "./serialize.ts";
 
 /** What all server connections of a worker share. */
 export interface ServerSettings {
@@ -257,7 +258,7 @@ export class ServerConnection implements ServerStream, WireOwner {
   inform(exchange: Exchange): void {
     // An HTTP/1.0 client knows no 1xx (RFC 9110, section 15.2).
     if (exchange.request.minor === 0 || this.responseStarted) return;
-    writeResponseHead(this.#out.open(), exchange.response, false, After.Default, null, null);
+    writeResponseHead(this.#out.open(), exchange.response, Announce.Nothing, After.Default, null, null);
   }
 
   respond(exchange: Exchange, route: Edits | null, policy: Edits | null): void {
@@ -269,7 +270,8 @@ export class ServerConnection implements ServerStream, WireOwner {
     if (!this.requestComplete && noBody) this.#close = true;
     if (this.#settings.draining() || this.#peerEnded) this.#close = true;
     this.responseStarted = true;
-    writeResponseHead(this.#out.open(), response, chunked, this.#after(request.minor), route, policy);
+    const announce = chunked ? Announce.Chunks : lacksLength(exchange) ? Announce.Empty : Announce.Nothing;
+    writeResponseHead(this.#out.open(), response, announce, this.#after(request.minor), route, policy);
     this.#out.framing = noBody
       ? Framing.None
       : chunked
@@ -491,6 +493,14 @@ export class ServerConnection implements ServerStream, WireOwner {
     this.#paused = false;
     this.wire.resume();
   }
+}
+
+/** A response that HTTP/2 ended with its head: a client here would wait for the connection to end. */
+function lacksLength({ request, response }: Exchange): boolean {
+  const { status } = response;
+  if (response.contentLength !== 0 || status < 200 || status === 204 || status === 304) return false;
+  if (request.method === Method.Head || request.method === Method.Connect) return false;
+  return response.find(Field.ContentLength) < 0;
 }
 
 function refusalStatus(code: number, problem: string): number {

@@ -1,6 +1,6 @@
 import { finish, Outcome, outcomeOf } from "../cluster/mod.ts";
 import {
-  type ClientConnection,
+  type ClientStream,
   Method,
   type RequestHandler,
   type ResponseHandler,
@@ -12,6 +12,7 @@ import { DialFailure } from "../upstream/mod.ts";
 import { type Flow, MeshExchange, Stage } from "./exchange.ts";
 import { ConnectFailed, MalformedRequest, MalformedResponse, UntrustedPeer, UpstreamReset } from "./failure.ts";
 import { forward, forwardBody } from "./forward.ts";
+import { isGrpc } from "./grpc.ts";
 import type { Mesh } from "./mesh.ts";
 import { rescue } from "./rescue.ts";
 import { retryRefusal } from "./retry.ts";
@@ -57,6 +58,7 @@ export class Serving implements ResponseHandler, Flow {
     exchange.startedAt = clock.now();
     exchange.startedMono = exchange.movedAt = clock.monotonic();
     exchange.bodySent = exchange.downstream!.requestComplete;
+    exchange.isGrpc = isGrpc(exchange.request);
     const { generation } = exchange;
     serve(exchange, this.#mesh);
     this.#arm(exchange, generation);
@@ -125,7 +127,7 @@ export class Serving implements ResponseHandler, Flow {
 
   // ---- the connection ----
 
-  connected(exchange: MeshExchange, connection: ClientConnection): void {
+  connected(exchange: MeshExchange, connection: ClientStream): void {
     try {
       forward(exchange, connection, this.#mesh);
     } catch (error) {
@@ -180,6 +182,7 @@ export class Serving implements ResponseHandler, Flow {
     exchange.status = response.status;
     exchange.replay = null;
     downstream.respond(exchange, exchange.backend?.responseEdits ?? null, null);
+    if (downstream.blocked) exchange.upstream?.pauseBody();
     if (response.status !== 101 && !(request.method === Method.Connect && response.status < 300)) return;
     exchange.tunnelled = true;
     exchange.bodySent = false;
@@ -212,8 +215,9 @@ export class Serving implements ResponseHandler, Flow {
     if (whole) return;
     const { authority } = exchange.endpoint!;
     const latency = this.#finish(exchange, Outcome.Reset);
-    if (failure === UpstreamFailure.Closed) {
-      this.#retryOr(exchange, true, new UpstreamReset(`Cannot get a response from ${authority}: ${problem}`));
+    if (failure === UpstreamFailure.Closed || failure === UpstreamFailure.Refused) {
+      const sent = failure === UpstreamFailure.Closed;
+      this.#retryOr(exchange, sent, new UpstreamReset(`Cannot get a response from ${authority}: ${problem}`));
     } else if (failure === UpstreamFailure.Truncated) {
       this.rescue(
         new UpstreamReset(

@@ -234,11 +234,7 @@ export class HeadSink implements FieldSink {
     this.#append(GET, 0, GET.length);
     head.methodEnd = this.#length;
     head.bytes = this.#bytes;
-    const i = head.count++;
-    head.spans.set([line, line + UPGRADE_LINE.length - SEPARATOR_BYTES, line + UPGRADE_LINE.length, end], i * 4);
-    head.ids[i] = Field.Upgrade;
-    head.hop[i] = 1;
-    head.secret[i] = 0;
+    addUpgrade(head, line, end);
     head.method = Method.Get;
     head.upgrade = true;
     return TAKEN;
@@ -262,8 +258,12 @@ export class HeadSink implements FieldSink {
 
   // ---- responses and trailers ----
 
-  /** Ends a response head; `method` is the request's. Returns as `finishRequest`. */
-  finishResponse(ends: boolean, method: Method): number {
+  /**
+   * Ends a response head; `method` is the request's. Returns as `finishRequest`.
+   *
+   * @param upgrade the request, where it asked for another protocol: a 2xx is then what HTTP/1 says by 101.
+   */
+  finishResponse(ends: boolean, method: Method, upgrade: RequestHead | null): number {
     this.#close();
     if (this.#code !== TAKEN) return this.#code;
     const head = this.#head as ResponseHead;
@@ -275,9 +275,25 @@ export class HeadSink implements FieldSink {
     head.status = status;
     if (status === 101) return refuse(head, "101 in HTTP/2");
     if (status < 200 && ends) return refuse(head, "informational response ends the stream");
+    if (upgrade !== null && status >= 200 && status < 300 && !ends) {
+      head.status = 101;
+      this.#appendUpgrade(head, upgrade, upgrade.find(Field.Upgrade));
+      head.fieldsEnd = this.#length;
+    }
     this.#appendReason(head);
     head.contentLength = ends ? 0 : CHUNKED;
     return frameResponseFields(head, ends, method);
+  }
+
+  /** A line that ends at this hop, and tells the one behind what is spoken. */
+  #appendUpgrade(head: Fields, from: RequestHead, i: number): void {
+    const line = this.#length;
+    this.#append(UPGRADE_LINE, 0, UPGRADE_LINE.length);
+    this.#append(from.bytes, from.valueStart(i), from.valueEnd(i));
+    const end = this.#length;
+    this.#append(CRLF, 0, CRLF.length);
+    head.bytes = this.#bytes;
+    addUpgrade(head, line, end);
   }
 
   #status(head: ResponseHead): number {
@@ -308,6 +324,14 @@ export class HeadSink implements FieldSink {
     if (this.#pseudo.some((start) => start >= 0)) return refuse(this.#head, "pseudo-header field in trailers");
     return carriesOnlyData(this.#head as Trailers) ? TAKEN : refuse(this.#head, "trailer holds a framing field");
   }
+}
+
+function addUpgrade(head: Fields, line: number, end: number): void {
+  const i = head.count++;
+  head.spans.set([line, line + UPGRADE_LINE.length - SEPARATOR_BYTES, line + UPGRADE_LINE.length, end], i * 4);
+  head.ids[i] = Field.Upgrade;
+  head.hop[i] = 1;
+  head.secret[i] = 0;
 }
 
 function placeQuery(head: RequestHead, start: number, end: number): number {

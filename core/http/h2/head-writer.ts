@@ -35,18 +35,24 @@ function membersOf(fields: readonly Field[]): Uint8Array {
   return table;
 }
 
-/** Encodes a request head as this hop sends it; the arguments are those of `writeRequestHead`. */
+export interface RequestForm {
+  readonly secure: boolean;
+  /** The peer knows extended CONNECT; without it an upgrade is left out. */
+  readonly upgrades: boolean;
+}
+
+/** Encodes a request head as this hop sends it; the other arguments are those of `writeRequestHead`. */
 export function encodeRequest(
   to: HpackEncoder,
   head: RequestHead,
-  secure: boolean,
+  { secure, upgrades }: RequestForm,
   authority: Buffer,
   route: Edits | null,
   policy: Edits | null,
   added: Lines,
 ): void {
   to.begin();
-  encodeMethod(to, head);
+  encodeMethod(to, head, upgrades);
   if (head.method !== Method.Connect) {
     to.indexed(secure ? SCHEME_HTTPS : SCHEME_HTTP);
     encodePath(to, head);
@@ -55,7 +61,7 @@ export function encodeRequest(
   const host = known ? head.bytes : authority;
   const [start, end] = known ? [head.authorityStart, head.authorityEnd] : [0, authority.length];
   to.field(AUTHORITY, 0, AUTHORITY.length, host, start, end, false, false);
-  if (head.upgrade) {
+  if (upgrades) {
     const i = head.find(Field.Upgrade);
     to.field(PROTOCOL, 0, PROTOCOL.length, head.bytes, head.valueStart(i), head.valueEnd(i), false, false);
   }
@@ -64,9 +70,9 @@ export function encodeRequest(
   encodeLines(to, added.bytes, added.length);
 }
 
-function encodeMethod(to: HpackEncoder, head: RequestHead): void {
+function encodeMethod(to: HpackEncoder, head: RequestHead, upgrades: boolean): void {
   const { method } = head;
-  if (head.upgrade) to.field(METHOD, 0, METHOD.length, CONNECT, 0, CONNECT.length, false, false);
+  if (upgrades) to.field(METHOD, 0, METHOD.length, CONNECT, 0, CONNECT.length, false, false);
   else if (method === Method.Get) to.indexed(METHOD_GET);
   else if (method === Method.Post) to.indexed(METHOD_POST);
   else if (method === Method.Other) {

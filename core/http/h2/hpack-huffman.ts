@@ -26,10 +26,7 @@ const COUNT = new Int32Array(LONGEST + 1);
 const BEGIN = new Int32Array(LONGEST + 1);
 const SYMBOLS = new Uint16Array(257);
 
-let code = 0;
-let placed = 0;
-for (let length = 1; length <= LONGEST; length++) {
-  code <<= 1;
+for (let length = 1, code = 0, placed = 0; length <= LONGEST; length++, code <<= 1) {
   FIRST[length] = code;
   BEGIN[length] = placed;
   for (let symbol = 0; symbol <= EOS; symbol++) {
