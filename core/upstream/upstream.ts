@@ -4,6 +4,8 @@ import type { ClientConnection } from "../http/mod.ts";
 import type { Permitted } from "../policy/mod.ts";
 import { Pool, type PoolSettings, type Waiter } from "./pool.ts";
 
+type Pools = Map<Endpoint, Pool>;
+
 /**
  * The connections of one worker to all endpoints. A pool belongs to one
  * endpoint, whose key holds address, port and identity: a connection is never
@@ -11,7 +13,9 @@ import { Pool, type PoolSettings, type Waiter } from "./pool.ts";
  */
 export class Upstream extends Deadline {
   readonly #settings: PoolSettings;
-  readonly #pools = new Map<Endpoint, Pool>();
+  readonly #pools: Pools = new Map();
+  /** Connections that become tunnels: each is dialled for its one exchange. */
+  readonly #passages: Pools = new Map();
   /** Pools of endpoints that no snapshot names any more, until their last exchange is over. */
   readonly #leaving = new Set<Pool>();
 
@@ -22,25 +26,29 @@ export class Upstream extends Deadline {
 
   /**
    * A connection for an exchange that every policy let through; null when the
-   * waiter is told later.
+   * waiter is told later. `fresh`: one that has carried nothing yet.
    */
-  connect(_permitted: Permitted, endpoint: Endpoint, waiter: Waiter): ClientConnection | null | "overflow" {
-    return this.#poolOf(endpoint).take(waiter);
+  connect(
+    _permitted: Permitted,
+    endpoint: Endpoint,
+    waiter: Waiter,
+    fresh: boolean,
+  ): ClientConnection | null | "overflow" {
+    return this.#poolOf(fresh ? this.#passages : this.#pools, endpoint).take(waiter);
   }
 
+  /** The waiter wants no connection any more. It may wait in a pool that is leaving. */
   cancel(endpoint: Endpoint, waiter: Waiter): void {
     this.#pools.get(endpoint)?.cancel(waiter);
+    this.#passages.get(endpoint)?.cancel(waiter);
+    for (const pool of this.#leaving) pool.cancel(waiter);
   }
 
-  openConnections(endpoint: Endpoint): number {
-    return this.#pools.get(endpoint)?.open ?? 0;
-  }
-
-  #poolOf(endpoint: Endpoint): Pool {
-    let pool = this.#pools.get(endpoint);
+  #poolOf(pools: Pools, endpoint: Endpoint): Pool {
+    let pool = pools.get(endpoint);
     if (pool === undefined) {
       pool = new Pool(endpoint, this.#settings);
-      this.#pools.set(endpoint, pool);
+      pools.set(endpoint, pool);
       if (!this.isSet) this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs / 2);
     }
     return pool;
@@ -48,11 +56,13 @@ export class Upstream extends Deadline {
 
   /** Keeps the pools of these endpoints; the others close behind what they carry. */
   retain(endpoints: ReadonlySet<Endpoint>): void {
-    for (const [endpoint, pool] of this.#pools) {
-      if (endpoints.has(endpoint)) continue;
-      pool.close();
-      this.#pools.delete(endpoint);
-      if (!pool.empty) this.#leaving.add(pool);
+    for (const pools of [this.#pools, this.#passages]) {
+      for (const [endpoint, pool] of pools) {
+        if (endpoints.has(endpoint)) continue;
+        pool.close();
+        pools.delete(endpoint);
+        if (!pool.empty) this.#leaving.add(pool);
+      }
     }
   }
 
@@ -61,11 +71,17 @@ export class Upstream extends Deadline {
     this.#settings.deadlines.clear(this);
   }
 
-  /** Sweeps idle connections. */
+  /** Sweeps idle connections, and pools without any: destinations outside the mesh come and go without a snapshot. */
   override expire(): void {
     const { now } = this.#settings.deadlines;
-    for (const pool of this.#pools.values()) pool.sweep(now);
+    for (const pools of [this.#pools, this.#passages]) {
+      for (const [endpoint, pool] of pools) {
+        pool.sweep(now);
+        if (pool.empty) pools.delete(endpoint);
+      }
+    }
     for (const pool of this.#leaving) if (pool.empty) this.#leaving.delete(pool);
-    if (this.#pools.size > 0) this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs / 2);
+    const left = this.#pools.size + this.#passages.size + this.#leaving.size;
+    if (left > 0) this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs / 2);
   }
 }
