@@ -15,6 +15,8 @@ import { firstSignal } from "./signals.ts";
 import { Usage } from "./usage.ts";
 import { defineVerb } from "./verb.ts";
 
+/** How long a workload whose app has ended waits for others to confirm that they know. */
+const LEAVE_MS = 2_000;
 /** Hosts the app reaches by itself. */
 const NO_PROXY = "localhost,127.0.0.1,::1";
 
@@ -74,6 +76,8 @@ async function supervise(proxy: RunningProxy, { command, flags, log, ended }: Su
     proxy.reopenLogs();
     child.signal("SIGHUP");
   });
+  // However we end, a second signal or a bug, no app goes on without its sidecar.
+  process.on("exit", () => child.signal("SIGKILL"));
   const up = accepting(
     flags.port.map(({ port }) => port),
     systemClock,
@@ -91,6 +95,8 @@ async function supervise(proxy: RunningProxy, { command, flags, log, ended }: Su
     systemClock.after(flags.drain, () => child.signal("SIGKILL"));
   }
   const code = await child.exited;
+  // Nobody must wait for a lease to learn that it is gone; one that was drained has said so already.
+  if (signal === null) await proxy.drain(Math.min(flags.drain, LEAVE_MS));
   await proxy.close();
   return code;
 }

@@ -15,13 +15,13 @@ const MORE = "more";
 
 /** In the order in which help shows them. */
 export const VERBS: Readonly<Record<string, VerbEntry>> = {
+  control: { chapter: RUN, about: "run the control plane", load: () => import("./control.ts") },
+  run: { chapter: RUN, about: "run an app in the mesh, with its sidecar", load: () => import("./run.ts") },
   proxy: {
     chapter: RUN,
     about: "run a proxy: beside an app, or at the edge",
     load: () => import("./proxy.ts"),
   },
-  control: { chapter: RUN, about: "run the control plane", load: () => import("./control.ts") },
-  run: { chapter: RUN, about: "run an app in the mesh, with its sidecar", load: () => import("./run.ts") },
   "sample-app": {
     chapter: RUN,
     about: "run a small HTTP service to try a mesh with",
@@ -48,5 +48,6 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
     about: "compile manifests for the proxy that asks",
     load: () => import("./compile.ts"),
   },
+  completion: { chapter: MORE, about: "print a completion script for bash", load: () => import("./completion.ts") },
   version: { chapter: MORE, about: "print the version", load: () => import("./version.ts") },
 };

@@ -37,7 +37,12 @@ export async function build(): Promise<void> {
 export function isStale(): boolean {
   if (!existsSync(BINARY)) return true;
   const built = statSync(BINARY).mtimeMs;
-  const sources = ["package-lock.json", "package.json", "scripts/build.ts", ...filesOf("{cmd,core,plugins}/**/*")];
+  const sources = [
+    "package-lock.json",
+    "package.json",
+    "scripts/build.ts",
+    ...filesOf("{cmd,core,plugins,examples}/**/*"),
+  ];
   return sources.some((file) => !file.endsWith(".test.ts") && statSync(join(ROOT, file)).mtimeMs > built);
 }
 

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { Glob } from "bun";
 import { follow, runBinary, type Step, testUnless, withoutNamespaces } from "./harness/mod.ts";
 
 const ROOT = join(import.meta.dir, "..");
@@ -72,6 +73,35 @@ lonely("examples/edge: one proxy serves a directory, and routes by path", async 
   expect(said(steps, "curl http://127.0.0.1:8080/")).toContain('"name":"web"');
   expect(said(steps, "/api/orders")).toContain('"name":"api"');
   expect(said(steps, "mesh validate")).toContain("no problems");
+});
+
+lonely("README.md: by hand from a control plane to a first policy", async () => {
+  const steps = await follow("README.md");
+
+  const [hello, refused, admitted] = steps.filter(({ command }) => command.startsWith("curl -i"));
+  expect(hello!.stdout).toMatch(/^HTTP\/1\.1 200 [\s\S]*x-mesh: hello/i);
+  expect(said(steps, "mesh status")).toContain("spiffe://cluster.local/ns/default/sa/shop");
+  expect(said(steps, "-o yaml")).toContain("kind: HTTPRoute");
+  expect(refused!.stdout).toStartWith("HTTP/1.1 401 ");
+  expect(admitted!.stdout).toStartWith("HTTP/1.1 200 ");
+});
+
+test("links in READMEs lead somewhere", async () => {
+  const files = ["README.md", ...new Glob("{core,examples,plugins}/**/README.md").scanSync({ cwd: ROOT })];
+  const broken: string[] = [];
+  for (const file of files) {
+    const links = [...(await Bun.file(join(ROOT, file)).text()).matchAll(/\]\((?!https?:|#)([^)#]+)/g)];
+    for (const [, link] of links) if (!existsSync(join(ROOT, dirname(file), link!))) broken.push(`${file} → ${link}`);
+  }
+
+  expect(files.length).toBeGreaterThan(5);
+  expect(broken).toEqual([]);
+});
+
+test("the map of the house in README.md has every room", async () => {
+  const readme = await Bun.file(join(ROOT, "README.md")).text();
+
+  expect(readdirSync(join(ROOT, "core")).filter((room) => !readme.includes(` ${room}/ `))).toEqual([]);
 });
 
 /** What the first command with these words in it said. */

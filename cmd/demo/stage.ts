@@ -90,7 +90,10 @@ export class Stage {
     const token = readFileSync(join(this.data, "admin.token"), "utf8").trim();
     const client = new ControlClient({ url: this.api, token });
     const isSettled = async (): Promise<boolean> => {
-      if ((await client.workloads()).length < this.#instances.length) return false;
+      const web = (await client.services()).find(({ name }) => name === "default/web");
+      // An instance is known before it may be called: until then its weight is 0.
+      const callable = web?.ports.flatMap(({ endpoints }) => endpoints.filter(({ weight }) => weight > 0)) ?? [];
+      if (callable.length < INSTANCES_OF_WEB) return false;
       const { control, proxies } = await client.status();
       return proxies.length === this.#instances.length && (await client.revision(control.revision)).done;
     };
@@ -133,6 +136,7 @@ export class Stage {
   }
 }
 
+const INSTANCES_OF_WEB = 3;
 const SETTLE_MS = 20_000;
 
 /** What makes an instance one of the Service web. */

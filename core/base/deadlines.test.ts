@@ -28,6 +28,23 @@ test("a deadline never expires early, and late by at most its slot", () => {
   }
 });
 
+test("the recent time is the last one read, and lags by no more than a slot while a deadline is set", () => {
+  for (const [ms, slotMs] of [
+    [1_500, 10],
+    [300_000, 250],
+  ] as const) {
+    const { clock, deadlines } = setUp();
+    deadlines.set(new Probe(clock), ms);
+
+    for (let passed = 0; passed < 1_000; passed += 7) {
+      clock.advance(7);
+      expect(deadlines.recent).toBeLessThanOrEqual(clock.monotonic());
+      expect(deadlines.recent).toBeGreaterThan(clock.monotonic() - slotMs);
+    }
+    expect(deadlines.now).toBe(deadlines.recent);
+  }
+});
+
 test("a deadline set while the wheel is in the middle of a slot keeps the same bounds", () => {
   const { clock, deadlines } = setUp();
   deadlines.set(new Probe(clock), 1_900);

@@ -36,23 +36,33 @@ export class Deadlines {
   readonly #clock: Clock;
   readonly #fine: Wheel;
   readonly #coarse: Wheel;
+  #recent = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#fine = new Wheel(clock, FINE_SLOT_MS);
-    this.#coarse = new Wheel(clock, COARSE_SLOT_MS);
+    this.#fine = new Wheel(this, clock, FINE_SLOT_MS);
+    this.#coarse = new Wheel(this, clock, COARSE_SLOT_MS);
   }
 
   /** The clock's monotonic time, in milliseconds. */
   get now(): number {
-    return this.#clock.monotonic();
+    this.#recent = this.#clock.monotonic();
+    return this.#recent;
   }
 
-  /** Lets the entry expire in `ms`; moves it where it was set before. An infinite time is no deadline. */
-  set(entry: Deadline, ms: number): void {
+  /**
+   * The time that somebody read last: at most a slot behind `now` while an
+   * entry is set. Reading the clock is dear; this is for the beginning of a
+   * wait whose entry is set.
+   */
+  get recent(): number {
+    return this.#recent;
+  }
+
+  /** Lets the entry expire in `ms` from `now`; moves it where it was set before. An infinite time is no deadline. */
+  set(entry: Deadline, ms: number, now: number = this.now): void {
     if (entry.deadlineWheel !== null) entry.deadlineWheel.remove(entry);
     if (ms === Number.POSITIVE_INFINITY) return;
-    const now = this.#clock.monotonic();
     entry.deadlineAt = now + Math.max(ms, 0);
     (ms < FINE_BELOW_MS ? this.#fine : this.#coarse).add(entry, now);
   }
@@ -70,6 +80,7 @@ class Ring extends Deadline {
 
 /** A hashed timing wheel: an entry stands in the slot of its time, whatever the turn. */
 class Wheel {
+  readonly #deadlines: Deadlines;
   readonly #clock: Clock;
   readonly #slotMs: number;
   readonly #slots: readonly Ring[] = Array.from({ length: SLOTS }, () => new Ring());
@@ -81,7 +92,8 @@ class Wheel {
   /** Number of the oldest slot that may hold a deadline still to come. */
   #cursor = 0;
 
-  constructor(clock: Clock, slotMs: number) {
+  constructor(deadlines: Deadlines, clock: Clock, slotMs: number) {
+    this.#deadlines = deadlines;
     this.#clock = clock;
     this.#slotMs = slotMs;
   }
@@ -115,7 +127,7 @@ class Wheel {
       this.#stop();
       return;
     }
-    const now = this.#clock.monotonic();
+    const { now } = this.#deadlines;
     const last = Math.floor(now / this.#slotMs);
     // One turn at most, however long the loop was blocked. All slots before any expire(): what that sets waits for the next tick.
     for (let slot = Math.max(this.#cursor, last - SLOTS + 1); slot <= last; slot++)

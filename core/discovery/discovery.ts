@@ -13,7 +13,7 @@ import { type Held, reasonsOf, Serving } from "./serving.ts";
 import { type Change, ControlStream } from "./stream.ts";
 import { parseJoinToken } from "./token.ts";
 import { Offline, Uplink } from "./uplink.ts";
-import { whoAmI } from "./who.ts";
+import { isOfAnotherMesh, whoAmI } from "./who.ts";
 
 export interface DiscoveryTiming extends HostTiming {
   /** TCP and TLS handshakes. */
@@ -237,8 +237,10 @@ class ProxyDiscovery implements Discovery {
     const keptSvid = (await disk?.loadSvid()) ?? null;
     const parsed = token === null ? null : parseJoinToken(token);
     const spiffeId = whoAmI(parsed, keptSvid, this.#options.workload);
-    const kept = keptSvid?.spiffeId === spiffeId ? keptSvid : null;
-    const good = (await disk?.loadSnapshot()) ?? null;
+    const elsewhere = keptSvid !== null && parsed !== null && isOfAnotherMesh(keptSvid, parsed);
+    if (elsewhere) this.#log.warn("the identity on disk is of another mesh than the join token, and is not used");
+    const kept = keptSvid?.spiffeId === spiffeId && !elsewhere ? keptSvid : null;
+    const good = elsewhere ? null : ((await disk?.loadSnapshot()) ?? null);
     if (good !== null) this.#hosts = this.#hostsOf(good);
     const parts = await this.#build(disk, spiffeId, kept);
     if (this.#closed) return;

@@ -1,4 +1,4 @@
-import { type Svid, workloadId } from "../identity/mod.ts";
+import { fingerprints, type Svid, workloadId } from "../identity/mod.ts";
 import { JoinRefused } from "./enrol.ts";
 import type { WorkloadClaim } from "./protocol.ts";
 import type { JoinToken } from "./token.ts";
@@ -21,4 +21,14 @@ export function whoAmI(token: JoinToken | null, kept: Svid | null, workload: Wor
   throw new JoinRefused(
     `Cannot join as ${own}: the ${source} is for "${id}"; make a token for ${own} with "mesh token create"`,
   );
+}
+
+/**
+ * True where the identity on disk does not believe the root that the token
+ * names: a control plane that was begun anew signs with a new one, though
+ * trust domain and names are the same. What is on disk could only shut out the
+ * token, and serve what nobody keeps up to date.
+ */
+export function isOfAnotherMesh(kept: Svid, token: JoinToken): boolean {
+  return !fingerprints(kept.bundle).includes(token.root);
 }

@@ -375,7 +375,7 @@ export class ServerConnection implements ServerStream, WireOwner {
     this.#phase = Phase.Head;
     this.requestComplete = true;
     this.responseStarted = false;
-    this.#idleSince = this.#settings.deadlines.now;
+    this.#idleSince = this.#settings.deadlines.recent;
     if (!this.#deadline.isSet) this.#settings.deadlines.set(this.#deadline, this.#settings.idleTimeoutMs);
     if (this.#reading) return;
     if (this.#rest !== null || this.#paused) this.#readRest();

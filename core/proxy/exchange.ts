@@ -57,10 +57,9 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
 
   // accept, decode
   way: Way | null = null;
-  /** Wall time and monotonic time of the head, ms. */
+  /** Time of the head; monotonic, ms. */
   startedAt = 0;
-  startedMono = 0;
-  /** Last time a byte moved; monotonic. */
+  /** Last time a byte moved, as near as the deadlines know it; monotonic. */
   movedAt = 0;
   requestBytes = 0;
   /** A gRPC call, by its content type. */

@@ -53,37 +53,36 @@ export class Serving implements ResponseHandler, Flow {
   }
 
   request(exchange: MeshExchange): void {
-    const { clock } = this.#mesh;
+    const { now } = this.#mesh.deadlines;
     this.active++;
-    exchange.startedAt = clock.now();
-    exchange.startedMono = exchange.movedAt = clock.monotonic();
+    exchange.startedAt = exchange.movedAt = now;
     exchange.bodySent = exchange.downstream!.requestComplete;
     exchange.isGrpc = isGrpc(exchange.request);
     const { generation } = exchange;
     serve(exchange, this.#mesh);
-    this.#arm(exchange, generation);
+    this.#arm(exchange, generation, now);
   }
 
   /** Goes on with an exchange that waited for its route. */
   resume(exchange: MeshExchange): void {
     const { generation } = exchange;
     serve(exchange, this.#mesh);
-    this.#arm(exchange, generation);
+    this.#arm(exchange, generation, this.#mesh.deadlines.now);
   }
 
-  #arm(exchange: MeshExchange, generation: number): void {
+  #arm(exchange: MeshExchange, generation: number, now: number): void {
     if (exchange.generation !== generation || exchange.stage === Stage.Over) return;
-    armTimer(exchange, this.#mesh.deadlines, this.#mesh.waits, this.#mesh.deadlines.now);
+    armTimer(exchange, this.#mesh.deadlines, this.#mesh.waits, now);
   }
 
   requestBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
-    exchange.movedAt = this.#mesh.deadlines.now;
+    exchange.movedAt = this.#mesh.deadlines.recent;
     forwardBody(exchange, bytes, start, end);
   }
 
   requestEnd(exchange: MeshExchange, trailers: Trailers | null): void {
     exchange.bodySent = true;
-    exchange.movedAt = this.#mesh.deadlines.now;
+    exchange.movedAt = this.#mesh.deadlines.recent;
     // A repetition could not carry them.
     if (trailers !== null) exchange.replay = null;
     exchange.upstream?.finish(trailers);
@@ -91,10 +90,8 @@ export class Serving implements ResponseHandler, Flow {
 
   malformed(exchange: MeshExchange, status: number, problem: string): void {
     if (exchange.stage === Stage.Free) {
-      const { clock } = this.#mesh;
       this.active++;
-      exchange.startedAt = clock.now();
-      exchange.startedMono = clock.monotonic();
+      exchange.startedAt = this.#mesh.deadlines.now;
       exchange.snapshot = this.#mesh.snapshot;
     }
     this.abandon(exchange, Outcome.Cancelled);
@@ -118,7 +115,7 @@ export class Serving implements ResponseHandler, Flow {
     if (exchange.stage !== Stage.Free) {
       deadlines.clear(exchange.timer);
       this.abandon(exchange, Outcome.Cancelled);
-      recorder.record(exchange);
+      recorder.record(exchange, deadlines.now);
       this.active--;
     }
     exchange.clear();
@@ -162,14 +159,14 @@ export class Serving implements ResponseHandler, Flow {
     } catch (error) {
       this.rescue(error, exchange);
     }
-    this.#arm(exchange, generation);
+    this.#arm(exchange, generation, deadlines.now);
   }
 
   // ---- upstream ----
 
   informed(exchange: MeshExchange): void {
     const downstream = exchange.downstream!;
-    exchange.movedAt = this.#mesh.deadlines.now;
+    exchange.movedAt = this.#mesh.deadlines.recent;
     downstream.inform(exchange);
     if (downstream.blocked) exchange.upstream?.pauseBody();
   }
@@ -190,7 +187,7 @@ export class Serving implements ResponseHandler, Flow {
   }
 
   responseBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
-    exchange.movedAt = this.#mesh.deadlines.now;
+    exchange.movedAt = this.#mesh.deadlines.recent;
     const downstream = exchange.downstream!;
     downstream.data(bytes, start, end);
     if (downstream.blocked) exchange.upstream?.pauseBody();
@@ -206,7 +203,7 @@ export class Serving implements ResponseHandler, Flow {
   }
 
   drained(exchange: MeshExchange): void {
-    exchange.movedAt = this.#mesh.deadlines.now;
+    exchange.movedAt = this.#mesh.deadlines.recent;
     exchange.downstream!.readBody();
   }
 
@@ -254,9 +251,10 @@ export class Serving implements ResponseHandler, Flow {
 
   /** Ends the attempt at the balancer, once; the latency in ms. */
   #finish(exchange: MeshExchange, outcome: Outcome): number {
-    const { endpoint } = exchange;
-    const { now } = this.#mesh.deadlines;
-    const latency = (exchange.answeredAt === 0 ? now : exchange.answeredAt) - exchange.attemptAt;
+    const { endpoint, answeredAt } = exchange;
+    const { deadlines } = this.#mesh;
+    const now = answeredAt === 0 ? deadlines.now : deadlines.recent;
+    const latency = (answeredAt === 0 ? now : answeredAt) - exchange.attemptAt;
     if (endpoint !== null && exchange.attemptOpen) {
       exchange.attemptOpen = false;
       finish(endpoint, latency, now, outcome);

@@ -78,9 +78,9 @@ export class Recorder {
     this.#self = self;
   }
 
-  record(exchange: MeshExchange): void {
-    const now = this.#clock.monotonic();
-    const duration = now - exchange.startedMono;
+  /** @param now monotonic. */
+  record(exchange: MeshExchange, now: number): void {
+    const duration = now - exchange.startedAt;
     const sent = exchange.downstream!.bytesSent;
     this.#edge(exchange).request(exchange.status, exchange.flag, duration, exchange.requestBytes, sent);
     if (exchange.flag !== 0) {
@@ -150,7 +150,7 @@ export class Recorder {
     const facts = exchange.downstream!.connection;
     log.begin();
     log.key(K.start_time);
-    log.time(exchange.startedAt);
+    log.time(this.#clock.now() - duration);
     log.key(K.direction);
     log.raw(DIRECTIONS[facts.direction]);
     log.key(K.listener);

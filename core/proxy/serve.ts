@@ -1,4 +1,5 @@
 import { begin, type Cluster, type Endpoint, pick } from "../cluster/mod.ts";
+import { Method } from "../http/mod.ts";
 import { filterRequest, type Permitted } from "../policy/mod.ts";
 import type { MeshExchange } from "./exchange.ts";
 import { Stage } from "./exchange.ts";
@@ -34,7 +35,8 @@ export function serve(exchange: MeshExchange, mesh: Mesh): void {
 export function attempt(exchange: MeshExchange & Permitted, mesh: Mesh): void {
   exchange.permitted = exchange;
   const endpoint = balance(exchange, mesh); //                    NoBackend, NoHealthyEndpoint
-  const connection = mesh.upstream.connect(exchange, endpoint, exchange);
+  const isPassage = exchange.request.method === Method.Connect;
+  const connection = mesh.upstream.connect(exchange, endpoint, exchange, isPassage);
   if (connection === "overflow")
     throw new Overflow(`Cannot connect to ${endpoint.authority}: too many requests wait for it`);
   if (connection !== null) forward(exchange, connection, mesh); // else `connected` or `connectFailed` goes on

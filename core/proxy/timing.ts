@@ -18,7 +18,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /** Sets the one timer of an exchange to its next deadline. Called when the exchange enters a stage, not per byte. */
 export function armTimer(exchange: MeshExchange, deadlines: Deadlines, waits: Waits, now: number): void {
-  deadlines.set(exchange.timer, Math.max(0, nextDeadline(exchange, waits) - now));
+  deadlines.set(exchange.timer, Math.max(0, nextDeadline(exchange, waits) - now), now);
 }
 
 function nextDeadline(exchange: MeshExchange, waits: Waits): number {
@@ -28,7 +28,7 @@ function nextDeadline(exchange: MeshExchange, waits: Waits): number {
 /** The rule's request timeout holds from head to last byte; a tunnel has outlived it. */
 function requestDeadline(exchange: MeshExchange): number {
   const ms = exchange.entry?.rule.requestTimeoutMs ?? 0;
-  return ms === 0 || exchange.tunnelled ? NEVER : exchange.startedMono + ms;
+  return ms === 0 || exchange.tunnelled ? NEVER : exchange.startedAt + ms;
 }
 
 function attemptDeadline(exchange: MeshExchange): number {

@@ -63,6 +63,11 @@ export class Dial extends Deadline {
   readonly #outcome: DialOutcome;
   #socket: Socket<SocketState> | null = null;
   #over = false;
+  /**
+   * Resolves when the kernel has a connection or has given up: a dial that
+   * failed at its deadline may hold its descriptor for two minutes more.
+   */
+  settled: Promise<void> = Promise.resolve();
 
   constructor(settings: DialSettings, outcome: DialOutcome) {
     super();
@@ -75,25 +80,32 @@ export class Dial extends Deadline {
     const { stage } = this.#settings.client;
     const owned = socketHandlers(() => stage.flush(), this.#settings.bug);
     const state: SocketState = { owner: null };
-    Bun.connect({
-      hostname: endpoint.address,
-      port: endpoint.port,
-      allowHalfOpen: true,
-      data: state,
-      ...(tls === null ? {} : { tls }),
-      socket: {
-        ...owned,
-        open: (socket: Socket<SocketState>) => this.#connected(socket, verify === null),
-        ...(verify === null
-          ? {}
-          : { handshake: (s: Socket<SocketState>, _ok: boolean, e: Error | null) => this.#shaken(s, e, verify) }),
-        close: (socket: Socket<SocketState>, error?: unknown) => {
-          if (socket.data.owner === null) this.fail(DialFailure.Refused, "connection closed before it was ready");
-          else owned.close(socket, error);
+    const opening = Promise.try(
+      Bun.connect as never,
+      {
+        hostname: endpoint.address,
+        port: endpoint.port,
+        allowHalfOpen: true,
+        data: state,
+        ...(tls === null ? {} : { tls }),
+        socket: {
+          ...owned,
+          open: (socket: Socket<SocketState>) => this.#connected(socket, verify === null),
+          ...(verify === null
+            ? {}
+            : { handshake: (s: Socket<SocketState>, _ok: boolean, e: Error | null) => this.#shaken(s, e, verify) }),
+          close: (socket: Socket<SocketState>, error?: unknown) => {
+            if (socket.data.owner === null) this.fail(DialFailure.Refused, "connection closed before it was ready");
+            else owned.close(socket, error);
+          },
+          connectError: (_socket: unknown, error: Error) => this.fail(DialFailure.Refused, connectProblem(error)),
         },
-        connectError: (_socket: unknown, error: Error) => this.fail(DialFailure.Refused, connectProblem(error)),
-      },
-    } as never).catch((error: unknown) => this.fail(DialFailure.Refused, connectProblem(error)));
+      } as never,
+    ) as Promise<unknown>;
+    this.settled = opening.then(
+      () => {},
+      (error: unknown) => this.fail(DialFailure.Refused, connectProblem(error)),
+    );
   }
 
   #connected(socket: Socket<SocketState>, plain: boolean): void {

@@ -21,7 +21,7 @@ const LEGACY_MS = 60_000;
 export class MuxPool implements MuxKeeper {
   readonly #endpoint: Endpoint;
   readonly #settings: PoolSettings;
-  readonly #legacy: Pool;
+  readonly #legacy: () => Pool;
   readonly #connections: ClientMux[] = [];
   /** Those that take no new requests. */
   readonly #leaving = new Set<ClientMux>();
@@ -30,7 +30,7 @@ export class MuxPool implements MuxKeeper {
   #legacyUntil = 0;
   #closing = false;
 
-  constructor(endpoint: Endpoint, settings: PoolSettings, legacy: Pool) {
+  constructor(endpoint: Endpoint, settings: PoolSettings, legacy: () => Pool) {
     this.#endpoint = endpoint;
     this.#settings = settings;
     this.#legacy = legacy;
@@ -39,13 +39,14 @@ export class MuxPool implements MuxKeeper {
   get open(): number {
     return this.#connections.length + this.#leaving.size;
   }
+  /** Nothing is lost with it. */
   get empty(): boolean {
-    return this.open === 0 && this.#dials.size === 0;
+    return this.open + this.#dials.size + this.#waiting.length === 0;
   }
 
   /** A stream on a connection that is at hand, or null: then the waiter is told later. */
   take(waiter: Waiter): ClientStream | null | "overflow" {
-    if (this.#legacyUntil > this.#settings.deadlines.now) return this.#legacy.take(waiter);
+    if (this.#legacyUntil > this.#settings.deadlines.now) return this.#legacy().take(waiter);
     const connection = this.#free();
     if (connection !== null) return connection.open();
     if (this.#waiting.length >= this.#settings.maxWaiting) return "overflow";
@@ -67,7 +68,6 @@ export class MuxPool implements MuxKeeper {
   cancel(waiter: Waiter): void {
     const i = this.#waiting.indexOf(waiter);
     if (i >= 0) this.#waiting.splice(i, 1);
-    else this.#legacy.cancel(waiter);
   }
 
   #dial(): void {
@@ -98,8 +98,8 @@ export class MuxPool implements MuxKeeper {
     this.#legacyUntil = this.#settings.deadlines.now + LEGACY_MS;
     const waiting = this.#waiting.splice(0);
     const [first, ...rest] = waiting;
-    const connection = this.#legacy.adopt(wire, first ?? null);
-    for (const waiter of rest) this.#legacy.take(waiter);
+    const connection = this.#legacy().adopt(wire, first ?? null);
+    for (const waiter of rest) this.#legacy().take(waiter);
     return connection;
   }
 

@@ -1,7 +1,7 @@
 import type { Endpoint } from "../cluster/mod.ts";
 import { ClientConnection, type ClientStream, type ConnectionKeeper, type Http2Kit } from "../http/mod.ts";
 import type { Wire } from "../listener/mod.ts";
-import { type Dial, type DialFailure, type DialSettings, dial } from "./dial.ts";
+import { type Dial, DialFailure, type DialSettings, dial } from "./dial.ts";
 
 /** Who waits for a connection. */
 export interface Waiter {
@@ -34,6 +34,8 @@ export class Pool implements ConnectionKeeper {
   readonly #dials = new Set<Dial>();
   /** Open ones, idle or not. */
   #open = 0;
+  /** Dials given up whose sockets the kernel still tries to connect: they hold descriptors. */
+  #stuck = 0;
   #closing = false;
 
   constructor(endpoint: Endpoint, settings: PoolSettings) {
@@ -45,9 +47,9 @@ export class Pool implements ConnectionKeeper {
     return this.#open;
   }
 
-  /** True when nothing is left of a pool that was closed. */
+  /** Nothing is lost with it. */
   get empty(): boolean {
-    return this.#open === 0 && this.#dials.size === 0;
+    return this.#open + this.#dials.size + this.#stuck + this.#waiting.length === 0;
   }
 
   /** A connection that is at hand, or null: then the waiter is told later. */
@@ -57,8 +59,7 @@ export class Pool implements ConnectionKeeper {
     }
     if (this.#waiting.length >= this.#settings.maxWaiting) return "overflow";
     this.#waiting.push(waiter);
-    if (this.#open + this.#dials.size < this.#settings.maxConnections && this.#dials.size < this.#waiting.length)
-      this.#dial();
+    this.#replenish();
     return null;
   }
 
@@ -66,6 +67,12 @@ export class Pool implements ConnectionKeeper {
   cancel(waiter: Waiter): void {
     const i = this.#waiting.indexOf(waiter);
     if (i >= 0) this.#waiting.splice(i, 1);
+  }
+
+  /** One dial for each that waits, as far as the limit goes. */
+  #replenish(): void {
+    const room = this.#settings.maxConnections - this.#open - this.#stuck;
+    while (this.#dials.size < this.#waiting.length && this.#dials.size < room) this.#dial();
   }
 
   #dial(): void {
@@ -76,10 +83,20 @@ export class Pool implements ConnectionKeeper {
       },
       failed: (failure, problem) => {
         this.#dials.delete(attempt);
+        if (failure === DialFailure.Timeout) this.#awaitEnd(attempt);
         this.#waiting.shift()?.connectFailed(failure, problem);
+        this.#replenish();
       },
     });
     this.#dials.add(attempt);
+  }
+
+  #awaitEnd(attempt: Dial): void {
+    this.#stuck++;
+    void attempt.settled.then(() => {
+      this.#stuck--;
+      this.#replenish();
+    });
   }
 
   /** Takes in a connection that was opened, for `waiter` or whoever waits here. */
@@ -113,8 +130,7 @@ export class Pool implements ConnectionKeeper {
     this.#open--;
     const i = this.#idle.indexOf(connection);
     if (i >= 0) this.#idle.splice(i, 1);
-    if (this.#waiting.length > this.#dials.size && this.#open + this.#dials.size < this.#settings.maxConnections)
-      this.#dial();
+    this.#replenish();
   }
 
   /** Closes what has been idle too long; the oldest lie in front. */

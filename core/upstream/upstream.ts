@@ -5,12 +5,8 @@ import type { Permitted } from "../policy/mod.ts";
 import { MuxPool } from "./mux-pool.ts";
 import { Pool, type PoolSettings, type Waiter } from "./pool.ts";
 
-/** The connections to one endpoint, by what they speak. */
-interface Pools {
-  readonly http1: Pool;
-  /** Made with the first request that goes by HTTP/2. */
-  http2: MuxPool | null;
-}
+type Pools = Map<Endpoint, Pool>;
+type AnyPool = Pool | MuxPool;
 
 /**
  * The connections of one worker to all endpoints. A pool belongs to one
@@ -19,9 +15,13 @@ interface Pools {
  */
 export class Upstream extends Deadline {
   readonly #settings: PoolSettings;
-  readonly #pools = new Map<Endpoint, Pools>();
+  readonly #pools: Pools = new Map();
+  /** Connections that become tunnels: each is dialled for its one exchange. */
+  readonly #passages: Pools = new Map();
+  /** Connections that many requests share. */
+  readonly #shared = new Map<Endpoint, MuxPool>();
   /** Pools of endpoints that no snapshot names any more, until their last exchange is over. */
-  readonly #leaving = new Set<Pools>();
+  readonly #leaving = new Set<AnyPool>();
 
   constructor(settings: PoolSettings) {
     super();
@@ -30,49 +30,56 @@ export class Upstream extends Deadline {
 
   /**
    * A connection for an exchange that every policy let through; null when the
-   * waiter is told later.
+   * waiter is told later. `fresh`: one that has carried nothing yet.
    */
-  connect(_permitted: Permitted, endpoint: Endpoint, waiter: Waiter): ClientStream | null | "overflow" {
-    const pools = this.#poolsOf(endpoint);
+  connect(_permitted: Permitted, endpoint: Endpoint, waiter: Waiter, fresh: boolean): ClientStream | null | "overflow" {
+    if (fresh) return this.#poolOf(this.#passages, endpoint).take(waiter);
     // A proxy of the mesh takes HTTP/1.1 requests by HTTP/2 too: many then share one TLS record and one write.
     const shared = endpoint.http2 || endpoint.identity !== null || waiter.needsHttp2;
-    return shared ? this.#shared(endpoint, pools).take(waiter) : pools.http1.take(waiter);
+    return shared ? this.#sharedOf(endpoint).take(waiter) : this.#poolOf(this.#pools, endpoint).take(waiter);
   }
 
+  /** The waiter wants no connection any more. It may wait in a pool that is leaving. */
   cancel(endpoint: Endpoint, waiter: Waiter): void {
-    const pools = this.#pools.get(endpoint);
-    if (pools?.http2 != null) pools.http2.cancel(waiter);
-    else pools?.http1.cancel(waiter);
+    this.#pools.get(endpoint)?.cancel(waiter);
+    this.#passages.get(endpoint)?.cancel(waiter);
+    this.#shared.get(endpoint)?.cancel(waiter);
+    for (const pool of this.#leaving) pool.cancel(waiter);
   }
 
-  openConnections(endpoint: Endpoint): number {
-    const pools = this.#pools.get(endpoint);
-    return pools === undefined ? 0 : pools.http1.open + (pools.http2?.open ?? 0);
-  }
-
-  #poolsOf(endpoint: Endpoint): Pools {
-    let pools = this.#pools.get(endpoint);
-    if (pools === undefined) {
-      pools = { http1: new Pool(endpoint, this.#settings), http2: null };
-      this.#pools.set(endpoint, pools);
-      if (!this.isSet) this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs / 2);
+  #poolOf(pools: Pools, endpoint: Endpoint): Pool {
+    let pool = pools.get(endpoint);
+    if (pool === undefined) {
+      pool = new Pool(endpoint, this.#settings);
+      pools.set(endpoint, pool);
+      this.#watch();
     }
-    return pools;
+    return pool;
   }
 
-  #shared(endpoint: Endpoint, pools: Pools): MuxPool {
-    pools.http2 ??= new MuxPool(endpoint, this.#settings, pools.http1);
-    return pools.http2;
+  #sharedOf(endpoint: Endpoint): MuxPool {
+    let pool = this.#shared.get(endpoint);
+    if (pool === undefined) {
+      pool = new MuxPool(endpoint, this.#settings, () => this.#poolOf(this.#pools, endpoint));
+      this.#shared.set(endpoint, pool);
+      this.#watch();
+    }
+    return pool;
+  }
+
+  #watch(): void {
+    if (!this.isSet) this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs / 2);
   }
 
   /** Keeps the pools of these endpoints; the others close behind what they carry. */
   retain(endpoints: ReadonlySet<Endpoint>): void {
-    for (const [endpoint, pools] of this.#pools) {
-      if (endpoints.has(endpoint)) continue;
-      pools.http1.close();
-      pools.http2?.close();
-      this.#pools.delete(endpoint);
-      if (!isEmpty(pools)) this.#leaving.add(pools);
+    for (const pools of this.#all()) {
+      for (const [endpoint, pool] of pools) {
+        if (endpoints.has(endpoint)) continue;
+        pool.close();
+        pools.delete(endpoint);
+        if (!pool.empty) this.#leaving.add(pool);
+      }
     }
   }
 
@@ -81,18 +88,21 @@ export class Upstream extends Deadline {
     this.#settings.deadlines.clear(this);
   }
 
-  /** Sweeps idle connections. */
+  /** Sweeps idle connections, and pools without any: destinations outside the mesh come and go without a snapshot. */
   override expire(): void {
     const { now } = this.#settings.deadlines;
-    for (const { http1, http2 } of this.#pools.values()) {
-      http1.sweep(now);
-      http2?.sweep(now);
+    for (const pools of this.#all()) {
+      for (const [endpoint, pool] of pools) {
+        pool.sweep(now);
+        if (pool.empty) pools.delete(endpoint);
+      }
     }
-    for (const pools of this.#leaving) if (isEmpty(pools)) this.#leaving.delete(pools);
-    if (this.#pools.size > 0) this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs / 2);
+    for (const pool of this.#leaving) if (pool.empty) this.#leaving.delete(pool);
+    const left = this.#pools.size + this.#passages.size + this.#shared.size + this.#leaving.size;
+    if (left > 0) this.#watch();
   }
-}
 
-function isEmpty({ http1, http2 }: Pools): boolean {
-  return http1.empty && (http2 === null || http2.empty);
+  #all(): readonly Map<Endpoint, AnyPool>[] {
+    return [this.#pools, this.#passages, this.#shared] as readonly Map<Endpoint, AnyPool>[];
+  }
 }

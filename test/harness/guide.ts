@@ -97,12 +97,19 @@ async function run(place: Place, line: string): Promise<string> {
   return program.stdout;
 }
 
+interface Service {
+  readonly ports: readonly { readonly endpoints: readonly { readonly weight: number }[] }[];
+}
+
 /** A reader is slower than news: waits until every proxy runs the newest revision. */
 async function settle(place: Place, started: number): Promise<void> {
   if (!(await Bun.file(join(place.folder.path, "data", "admin.token")).exists())) return;
   await eventually(async () => {
+    const services = JSON.parse(await run(place, "mesh get endpoints -A -o json")) as readonly Service[];
+    const endpoints = services.flatMap(({ ports }) => ports.flatMap((port) => port.endpoints));
     const { control, proxies } = JSON.parse(await run(place, "mesh status -o json"));
     const current = proxies.filter((proxy: { revisionAcked: string }) => proxy.revisionAcked === control.revision);
-    return current.length === started - 1;
+    // An instance is known before it may be called: until then its weight is 0.
+    return current.length === started - 1 && endpoints.every(({ weight }) => weight > 0);
   }, 20_000);
 }

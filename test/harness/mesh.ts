@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ControlClient } from "../../core/control/client/mod.ts";
 import { type Program, runBinary, startBinary } from "./binary.ts";
@@ -21,6 +22,8 @@ export interface TestMesh {
   join(name: string, options?: JoinOptions): Promise<Member>;
   /** Starts the control plane again, at the addresses of the one before. */
   restart(): Promise<void>;
+  /** Endpoints of a Service that callers are told of now. */
+  endpoints(service: string): Promise<number>;
   /** Resolves when so many workloads are registered, by default all that joined, and every proxy knows what runs. */
   settled(workloads?: number): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -105,6 +108,10 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
       control = await startControl(folder, options, api, stream);
       await control.ready();
     },
+    async endpoints(service) {
+      const row = (await client.services()).find(({ name }) => name === `default/${service}`);
+      return row?.ports[0]?.endpoints.filter(({ weight }) => weight > 0).length ?? 0;
+    },
     async settled(workloads = members.length) {
       await eventually(async () => {
         if ((await client.workloads()).length !== workloads) return false;
@@ -152,8 +159,25 @@ async function startMember(
     lines: (holds, count = 1) => linesOf(log, holds, count),
     said: (message) => jsonLines(program.stderr).filter((line) => line["message"] === message),
     metric: async (metric, labels = {}) => sumOf(await metricsText(text("metrics")), metric, labels),
-    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      // An app whose sidecar is killed goes on, with our end of its output.
+      const apps = command === undefined ? [] : childrenOf(program.pid);
+      program.kill("SIGKILL");
+      for (const pid of apps) process.kill(pid, "SIGKILL");
+      await program.exited;
+    },
   };
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    const text = readdirSync(`/proc/${pid}/task`).map((task) =>
+      readFileSync(`/proc/${pid}/task/${task}/children`, "utf8"),
+    );
+    return text.join(" ").split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
 }
 
 function portOf(address: string): number {
@@ -193,4 +217,11 @@ kind: Service
 metadata: {name: ${name}}
 spec: {selector: {${selector}}, ports: [{name: http, port: 80}]}
 `;
+}
+
+/** A port that nobody listens on now, for an app that must be told one. */
+export function freePort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  listener.stop(true);
+  return listener.port;
 }

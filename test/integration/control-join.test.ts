@@ -5,6 +5,7 @@ import { alpn } from "../../core/identity/mod.ts";
 import { certificates } from "../harness/certificates.ts";
 import { claim, testControl, testProxy } from "../harness/control.ts";
 import { eventually } from "../harness/eventually.ts";
+import { temporaryFolder } from "../harness/folder.ts";
 
 test("a proxy with a token joins, is told who it is, and gets its own workload", async () => {
   await using mesh = await testControl();
@@ -100,6 +101,24 @@ test("a workload of the mesh cannot pass for its control plane", async () => {
 
   await expect(proxy.discovery.ready).rejects.toThrow('it is "spiffe://cluster.local/ns/default/sa/cart"');
   expect(impostor.frames).not.toContain(Frame.Join);
+});
+
+test("a token of another mesh replaces the identity on disk, though the names are the same", async () => {
+  await using folder = temporaryFolder();
+  await using before = await testControl();
+  await using first = testProxy({
+    ...{ control: before.control.addresses.stream, token: await before.token("web"), directory: folder.path },
+  });
+  await first.discovery.ready;
+  await first.discovery.close();
+  await using mesh = await testControl();
+
+  await using proxy = testProxy({
+    ...{ control: mesh.control.addresses.stream, token: await mesh.token("web"), directory: folder.path },
+  });
+
+  expect(await proxy.discovery.ready).toBe("control");
+  expect(proxy.plane.svids[0]!.bundle).toBe(await mesh.client.bundle());
 });
 
 test("an expired token is refused", async () => {
