@@ -64,6 +64,10 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
   requestBytes = 0;
   /** A gRPC call, by its content type. */
   isGrpc = false;
+  /** How long the caller of a gRPC call waits, ms; 0 where it did not say. */
+  callTimeoutMs = 0;
+  /** `grpc-status` of the response; -1 without one. */
+  grpcStatus = -1;
   /** 36 bytes of a UUID; valid where `requestIdMade`. */
   readonly requestId: Buffer = Buffer.alloc(36);
   requestIdMade = false;
@@ -158,6 +162,8 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
     this.way = null;
     this.requestBytes = 0;
     this.isGrpc = false;
+    this.callTimeoutMs = 0;
+    this.grpcStatus = -1;
     this.requestIdMade = false;
     this.snapshot = null;
     this.entry = null;

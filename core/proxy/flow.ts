@@ -12,7 +12,7 @@ import { DialFailure } from "../upstream/mod.ts";
 import { type Flow, MeshExchange, Stage } from "./exchange.ts";
 import { ConnectFailed, MalformedRequest, MalformedResponse, UntrustedPeer, UpstreamReset } from "./failure.ts";
 import { forward, forwardBody } from "./forward.ts";
-import { isGrpc } from "./grpc.ts";
+import { GrpcStatus, grpcStatusIn, grpcTimeoutMs, isGrpc } from "./grpc.ts";
 import type { Mesh } from "./mesh.ts";
 import { rescue } from "./rescue.ts";
 import { retryRefusal } from "./retry.ts";
@@ -57,7 +57,10 @@ export class Serving implements ResponseHandler, Flow {
     this.active++;
     exchange.startedAt = exchange.movedAt = now;
     exchange.bodySent = exchange.downstream!.requestComplete;
-    exchange.isGrpc = isGrpc(exchange.request);
+    if (isGrpc(exchange.request)) {
+      exchange.isGrpc = true;
+      exchange.callTimeoutMs = grpcTimeoutMs(exchange.request);
+    }
     const { generation } = exchange;
     serve(exchange, this.#mesh);
     this.#arm(exchange, generation, now);
@@ -177,6 +180,7 @@ export class Serving implements ResponseHandler, Flow {
     exchange.stage = Stage.Responding;
     exchange.answeredAt = exchange.movedAt = this.#mesh.deadlines.now;
     exchange.status = response.status;
+    if (exchange.isGrpc) exchange.grpcStatus = grpcStatusIn(response);
     exchange.replay = null;
     downstream.respond(exchange, exchange.backend?.responseEdits ?? null, null);
     if (downstream.blocked) exchange.upstream?.pauseBody();
@@ -196,7 +200,9 @@ export class Serving implements ResponseHandler, Flow {
   responseEnd(exchange: MeshExchange, trailers: Trailers | null): void {
     if (exchange.tunnelled) exchange.upstreamEnded = true;
     else {
-      this.#finish(exchange, outcomeOf(exchange.status));
+      if (exchange.isGrpc && trailers !== null) exchange.grpcStatus = grpcStatusIn(trailers);
+      const unavailable = exchange.grpcStatus === GrpcStatus.Unavailable;
+      this.#finish(exchange, unavailable ? Outcome.GatewayError : outcomeOf(exchange.status));
       exchange.stage = Stage.Over;
     }
     exchange.downstream!.finish(trailers);

@@ -24,7 +24,7 @@ export function forward(exchange: MeshExchange, connection: ClientStream, mesh: 
     throw new UpstreamReset("Cannot repeat the request: its body is no longer at hand");
   }
   const authority = exchange.request.authorityEnd > 0 ? NO_BYTES : latin1(exchange.cluster!.service.host);
-  const added = mesh.added.of(exchange, mesh.self.principal);
+  const added = mesh.added.of(exchange, mesh.self.principal, mesh.deadlines.recent);
   connection.send(exchange, authority, exchange.backend?.requestEdits ?? null, exchange.changes, added);
   if (exchange.attempts > 1) repeatBody(exchange, connection);
   if (!exchange.bodySent) exchange.downstream!.readBody();

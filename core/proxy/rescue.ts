@@ -1,4 +1,4 @@
-import { type Log, latin1, MeshError, messageOf } from "../base/mod.ts";
+import { type Log, latin1, MeshError, messageOf, NO_BYTES } from "../base/mod.ts";
 import { flagOf, PolicyFault } from "../policy/mod.ts";
 import { RESPONSE_FLAGS, type ResponseFlag } from "../telemetry/mod.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
@@ -19,6 +19,7 @@ import {
   UntrustedPeer,
   UpstreamReset,
 } from "./failure.ts";
+import { GrpcStatus, grpcRefusal, grpcStatusOf } from "./grpc.ts";
 
 interface Outcome {
   readonly status: number;
@@ -82,6 +83,10 @@ export function rescue(error: unknown, exchange: MeshExchange, log: Log, bugId: 
     downstream.abort();
     return;
   }
+  if (exchange.isGrpc && exchange.request.isHttp2) {
+    answerCall(exchange, outcome.status, error instanceof RequestTimeout ? GrpcStatus.DeadlineExceeded : -1, reason);
+    return;
+  }
   exchange.status = outcome.status;
   const told = downstream.connection.direction === "outbound" || outcome === BUG;
   const fields = told ? `${PLAIN}x-mesh-flag: ${outcome.flag}\r\n` : PLAIN;
@@ -94,7 +99,23 @@ export function refuse(exchange: MeshExchange): void {
   const refusal = exchange.refusal!;
   exchange.flag = RESPONSE_FLAGS.indexOf(flagOf(refusal));
   exchange.detail = `policy "${exchange.policy}" answered ${refusal.status}`;
-  exchange.status = refusal.status;
   exchange.stage = Stage.Over;
+  if (exchange.isGrpc && exchange.request.isHttp2) {
+    answerCall(exchange, refusal.status, -1, refusal.body.utf8Slice());
+    return;
+  }
+  exchange.status = refusal.status;
   exchange.downstream!.answer(exchange, refusal.status, refusal.headers.lines, refusal.body);
+}
+
+/**
+ * Answers a gRPC call in its own words: HTTP has nothing to complain of, the
+ * status is a field. Who is told the reason is as for other requests.
+ */
+function answerCall(exchange: MeshExchange, status: number, grpcStatus: number, reason: string): void {
+  const downstream = exchange.downstream!;
+  exchange.status = 200;
+  exchange.grpcStatus = grpcStatus < 0 ? grpcStatusOf(status) : grpcStatus;
+  const told = downstream.connection.direction === "outbound" ? reason : `${status}`;
+  downstream.answer(exchange, 200, latin1(grpcRefusal(exchange.grpcStatus, told)), NO_BYTES);
 }

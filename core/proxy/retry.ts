@@ -36,7 +36,8 @@ export function retryRefusal(exchange: MeshExchange, sent: boolean, budget: Retr
 export function prepareReplay(exchange: MeshExchange): void {
   const length = exchange.request.contentLength;
   const small = length === CHUNKED || length <= REPLAY_BYTES;
-  exchange.replay = length !== 0 && small && isIdempotent(exchange) ? [] : null;
+  // A gRPC call that its server has refused to begin with may go to another.
+  exchange.replay = length !== 0 && small && (exchange.isGrpc || isIdempotent(exchange)) ? [] : null;
 }
 
 /** Keeps a piece; forgets all of them when there is too much. */

@@ -176,7 +176,8 @@ export class ServerMux extends Connection {
     encoder.begin();
     encodeStatus(encoder, status);
     encodeLines(encoder, fields, fields.length);
-    if (status >= 200 && status !== 204 && status !== 304) {
+    // Without a body, the end of the stream says it all.
+    if (length > 0 && status >= 200 && status !== 204 && status !== 304) {
       encoder.number(LENGTH, length);
     }
     this.sendBlock(stream.id, ends);
