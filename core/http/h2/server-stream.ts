@@ -13,6 +13,8 @@ export class Http2ServerStream extends Stream implements ServerStream {
   readonly #handler: RequestHandler;
   #exchange: Exchange | null;
   responseStarted = false;
+  /** CONNECT, or what HTTP/1 calls an upgrade: what follows the head is no body, and waits for the response. */
+  #opens = false;
   #tunnelled = false;
   /** The request was refused: RST_STREAM with this code stands for the answer. */
   #refusal: ErrorCode | null = null;
@@ -31,7 +33,7 @@ export class Http2ServerStream extends Stream implements ServerStream {
     return this.#exchange;
   }
   get requestComplete(): boolean {
-    return this.remoteEnded || this.expected === 0;
+    return this.remoteEnded || this.#opens || this.expected === 0;
   }
 
   // ---- the request ----
@@ -40,14 +42,10 @@ export class Http2ServerStream extends Stream implements ServerStream {
   begin(ends: boolean): void {
     const exchange = this.#exchange!;
     const { request } = exchange;
-    const opens = request.upgrade || request.method === Method.Connect;
-    if (!ends && !opens) this.expected = request.contentLength;
-    // A tunnel opens with the response; until then its request is as whole as it gets.
-    const complete = ends || opens;
-    if (opens && !ends) this.expected = 0;
+    this.#opens = request.upgrade || request.method === Method.Connect;
+    if (!ends && !this.#opens) this.expected = request.contentLength;
     this.#handler.request(exchange);
-    if (complete && this.closed) return;
-    if (ends && opens && this.#exchange === exchange) this.receiveEnd(null);
+    if (ends && this.#opens && this.#exchange === exchange) this.receiveEnd(null);
   }
 
   /** The request is refused: `status` says it to the client, or `code` resets the stream. */
@@ -110,7 +108,6 @@ export class Http2ServerStream extends Stream implements ServerStream {
 
   tunnel(): void {
     this.#tunnelled = true;
-    this.expected = -2;
     this.readBody();
   }
 
