@@ -24,7 +24,7 @@ export interface PlaneOptions {
   readonly config?: string;
   readonly maxConnections?: number;
   /** With it, the listener for `web` takes TLS only, and endpoints are called by TLS where `upstreamTls` says so. */
-  readonly identity?: IdentityFiles;
+  readonly identity?: Pick<IdentityFiles, "certificate" | "privateKey"> & { readonly bundle: string | null };
   /** @default "plain", or "tls" with an identity */
   readonly transport?: "plain" | "tls";
   readonly upstreamTls?: boolean;
