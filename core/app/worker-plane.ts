@@ -52,8 +52,6 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const UPSTREAM_IDLE_MS = 60_000;
 const MAX_CONNECTIONS_PER_ENDPOINT = 1_024;
 const MAX_WAITING_PER_ENDPOINT = 1_024;
-/** A workload's own proxy hears of it within this time after its callers, or not at all. */
-const SNAPSHOT_WAIT_MS = 2_000;
 /** Hosts remembered as outside the mesh. */
 const MAX_ABSENT = 10_000;
 
@@ -75,8 +73,6 @@ export class WorkerPlane {
   readonly #limit: ConnectionLimit;
   readonly #listeners: { plan: ListenerPlan; listener: Listener; strict: boolean }[] = [];
   readonly #absent = new Set<string>();
-  /** Exchanges that wait for the next snapshot. */
-  readonly #awaiting = new Set<() => void>();
   readonly #mesh: { -readonly [K in keyof Mesh]: Mesh[K] };
   #engine: PluginEngine | null = null;
   #draining = false;
@@ -116,7 +112,6 @@ export class WorkerPlane {
       bugId: () => `${(plan.seed >>> 0).toString(16)}-${++this.#bugs}`,
       isKnownAbsent: (name) => this.#absent.has(name),
       want: (exchange, name) => this.#want(exchange, name),
-      awaitSnapshot: (exchange, missing) => this.#awaitSnapshot(exchange, missing),
       leave: (exchange, name, port) => this.#leave(exchange, name, port),
     };
     this.#serving = new Serving(this.#mesh);
@@ -223,7 +218,6 @@ export class WorkerPlane {
     this.#mesh.snapshot = snapshot;
     this.#upstream.retain(new Set<Endpoint>([...snapshot.endpoints(), ...this.#egress.endpoints()]));
     this.#rebind(snapshot.mesh.mtls !== "PERMISSIVE");
-    for (const resume of [...this.#awaiting]) resume();
   }
 
   /** The engine is loaded with the first plugin. */
@@ -332,36 +326,18 @@ export class WorkerPlane {
 
   #want(exchange: MeshExchange, host: string): boolean {
     const { generation } = exchange;
-    const isWaiting = (): boolean => exchange.generation === generation;
     this.#host.want(host).then(
       () => {
         this.#learn(host);
-        if (isWaiting()) this.#serving.resume(exchange);
+        this.#serving.resume(exchange, generation);
         this.#stage.flush();
       },
       (cause) => {
         const failure = new DiscoveryUnavailable(`Cannot find out about "${host}": ${messageOf(cause)}`, { cause });
-        if (isWaiting()) this.#serving.rescue(failure, exchange);
+        this.#serving.giveUp(exchange, generation, failure);
         this.#stage.flush();
       },
     );
-    return false;
-  }
-
-  /** The next snapshot decides: then the exchange is routed again, or fails. */
-  #awaitSnapshot(exchange: MeshExchange, missing: () => Error): boolean {
-    const { generation } = exchange;
-    const isWaiting = (): boolean => exchange.generation === generation;
-    if (exchange.awaited) throw missing();
-    exchange.awaited = true;
-    const resume = (): void => {
-      this.#awaiting.delete(resume);
-      timer.cancel();
-      if (isWaiting()) this.#serving.resume(exchange);
-      this.#stage.flush();
-    };
-    const timer = this.#clock.after(SNAPSHOT_WAIT_MS, resume);
-    this.#awaiting.add(resume);
     return false;
   }
 
@@ -382,11 +358,11 @@ export class WorkerPlane {
     const { generation } = exchange;
     this.#egress.lookup(host, port).then(
       () => {
-        if (exchange.generation === generation) this.#serving.resume(exchange);
+        this.#serving.resume(exchange, generation);
         this.#stage.flush();
       },
       (error) => {
-        if (exchange.generation === generation) this.#serving.rescue(error, exchange);
+        this.#serving.giveUp(exchange, generation, error);
         this.#stage.flush();
       },
     );

@@ -13,7 +13,7 @@ import { type Flow, MeshExchange, Stage } from "./exchange.ts";
 import { ConnectFailed, MalformedRequest, MalformedResponse, UntrustedPeer, UpstreamReset } from "./failure.ts";
 import { forward, forwardBody } from "./forward.ts";
 import type { Mesh } from "./mesh.ts";
-import { rescue } from "./rescue.ts";
+import { reportBug, rescue } from "./rescue.ts";
 import { retryRefusal } from "./retry.ts";
 import { attempt, serve } from "./serve.ts";
 import { armTimer, expiredWait } from "./timing.ts";
@@ -61,11 +61,16 @@ export class Serving implements ResponseHandler, Flow {
     this.#arm(exchange, generation, now);
   }
 
-  /** Goes on with an exchange that waited for its route. */
-  resume(exchange: MeshExchange): void {
-    const { generation } = exchange;
+  /** Goes on with an exchange that waited for its route, where it still does: `generation` is that of its wait. */
+  resume(exchange: MeshExchange, generation: number): void {
+    if (!isParked(exchange, generation)) return;
     serve(exchange, this.#mesh);
     this.#arm(exchange, generation, this.#mesh.deadlines.now);
+  }
+
+  /** Fails an exchange that waited for its route, where it still does. */
+  giveUp(exchange: MeshExchange, generation: number, failure: unknown): void {
+    if (isParked(exchange, generation)) this.rescue(failure, exchange);
   }
 
   #arm(exchange: MeshExchange, generation: number, now: number): void {
@@ -84,6 +89,8 @@ export class Serving implements ResponseHandler, Flow {
     // A repetition could not carry them.
     if (trailers !== null) exchange.replay = null;
     exchange.upstream?.finish(trailers);
+    // From here on it is the response that is waited for.
+    if (exchange.stage < Stage.Responding) this.#arm(exchange, exchange.generation, exchange.movedAt);
   }
 
   malformed(exchange: MeshExchange, status: number, problem: string): void {
@@ -109,24 +116,33 @@ export class Serving implements ResponseHandler, Flow {
   }
 
   ended(exchange: MeshExchange): void {
-    const { deadlines, recorder } = this.#mesh;
     if (exchange.stage !== Stage.Free) {
-      deadlines.clear(exchange.timer);
+      this.#mesh.deadlines.clear(exchange.timer);
       this.abandon(exchange, Outcome.Cancelled);
-      recorder.record(exchange, deadlines.now);
       this.active--;
+      this.#record(exchange);
     }
     exchange.clear();
     if (this.#free.length < MAX_FREE) this.#free.push(exchange);
   }
 
+  /** The connection goes on whatever becomes of its record. */
+  #record(exchange: MeshExchange): void {
+    try {
+      this.#mesh.recorder.record(exchange, this.#mesh.deadlines.now);
+    } catch (error) {
+      reportBug(error, this.#mesh);
+    }
+  }
+
   // ---- the connection ----
 
   connected(exchange: MeshExchange, connection: ClientConnection): void {
+    const { generation } = exchange;
     try {
       forward(exchange, connection, this.#mesh);
     } catch (error) {
-      this.rescue(error, exchange);
+      rescue(error, exchange, generation, this.#mesh);
     }
   }
 
@@ -144,7 +160,7 @@ export class Serving implements ResponseHandler, Flow {
     const refusal = retryRefusal(exchange, sent, cluster.state.budget, deadlines.now);
     metrics.retries.with(cluster.name, refusal === null ? "made" : "refused").add();
     if (refusal !== null) {
-      exchange.detail = refusal;
+      exchange.detail = `not tried again: ${refusal}`;
       this.rescue(failure, exchange);
       return;
     }
@@ -155,12 +171,17 @@ export class Serving implements ResponseHandler, Flow {
     try {
       attempt(exchange.permitted!, this.#mesh);
     } catch (error) {
-      this.rescue(error, exchange);
+      rescue(error, exchange, generation, this.#mesh);
     }
     this.#arm(exchange, generation, deadlines.now);
   }
 
   // ---- upstream ----
+
+  downstreamDrained(exchange: MeshExchange): void {
+    exchange.movedAt = this.#mesh.deadlines.recent;
+    exchange.upstream?.readBody();
+  }
 
   informed(exchange: MeshExchange): void {
     const downstream = exchange.downstream!;
@@ -231,7 +252,7 @@ export class Serving implements ResponseHandler, Flow {
       armTimer(exchange, deadlines, waits, now);
       return;
     }
-    this.abandon(exchange, Outcome.Timeout);
+    this.abandon(exchange, blameFor(exchange));
     this.rescue(failure, exchange);
     stage.flush();
   }
@@ -259,8 +280,20 @@ export class Serving implements ResponseHandler, Flow {
   }
 
   rescue(error: unknown, exchange: MeshExchange): void {
-    rescue(error, exchange, this.#mesh.log, this.#mesh.bugId);
+    rescue(error, exchange, exchange.generation, this.#mesh);
   }
+}
+
+/** It may have been answered meanwhile, and the answer be on its way out. */
+function isParked(exchange: MeshExchange, generation: number): boolean {
+  return exchange.generation === generation && exchange.stage === Stage.Routing;
+}
+
+/** A downstream that stops reading or sending must not get the endpoint ejected; neither does a quiet tunnel. */
+function blameFor({ stage, tunnelled, bodySent, downstream, upstream }: MeshExchange): Outcome {
+  if (stage === Stage.Connecting) return Outcome.Timeout;
+  if (tunnelled || downstream!.blocked) return Outcome.Cancelled;
+  return bodySent || upstream?.blocked === true ? Outcome.Timeout : Outcome.Cancelled;
 }
 
 /** Index of "DC" in RESPONSE_FLAGS. */
@@ -295,7 +328,7 @@ class Downstream implements RequestHandler {
     this.#serving.gone(exchange, problem);
   }
   drained(exchange: MeshExchange): void {
-    exchange.upstream?.readBody();
+    this.#serving.downstreamDrained(exchange);
   }
   ended(exchange: MeshExchange): void {
     this.#serving.ended(exchange);

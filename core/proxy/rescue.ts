@@ -1,4 +1,4 @@
-import { type Log, latin1, MeshError, messageOf } from "../base/mod.ts";
+import { latin1, MeshError, messageOf } from "../base/mod.ts";
 import { flagOf, PolicyFault } from "../policy/mod.ts";
 import { RESPONSE_FLAGS, type ResponseFlag } from "../telemetry/mod.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
@@ -19,6 +19,7 @@ import {
   UntrustedPeer,
   UpstreamReset,
 } from "./failure.ts";
+import type { Mesh } from "./mesh.ts";
 
 interface Outcome {
   readonly status: number;
@@ -65,18 +66,18 @@ const PLAIN = "Content-Type: text/plain; charset=utf-8\r\n";
  * that looks truncated. The caller of an outbound listener is our own app and
  * is told the reason; a peer learns the status only. A bug is logged with an
  * id, and the id is all that anybody is told.
+ *
+ * @param generation of the exchange when what failed began: it may be over by
+ * now, and serve somebody else.
  */
-export function rescue(error: unknown, exchange: MeshExchange, log: Log, bugId: () => string): void {
-  const { downstream } = exchange;
-  if (exchange.stage === Stage.Over || downstream === null) return;
+export function rescue(error: unknown, exchange: MeshExchange, generation: number, reports: Reports): void {
   const outcome = outcomeOf(error);
-  let reason = messageOf(error);
-  if (outcome === BUG) {
-    reason = `bug ${bugId()}`;
-    log.error("a request met a bug", { id: reason, stack: error instanceof Error ? error.stack : messageOf(error) });
-  }
+  const reason = outcome === BUG ? reportBug(error, reports) : messageOf(error);
+  const { downstream } = exchange;
+  if (exchange.generation !== generation || exchange.stage === Stage.Over || downstream === null) return;
   exchange.flag = RESPONSE_FLAGS.indexOf(outcome.flag);
-  exchange.detail = reason;
+  // What was noted before stays: why there is no other attempt, or a policy that faulted and let it through.
+  exchange.detail = exchange.detail === "" ? reason : `${reason} (${exchange.detail})`;
   exchange.stage = Stage.Over;
   if (downstream.responseStarted) {
     downstream.abort();
@@ -87,6 +88,15 @@ export function rescue(error: unknown, exchange: MeshExchange, log: Log, bugId: 
   const fields = told ? `${PLAIN}x-mesh-flag: ${outcome.flag}\r\n` : PLAIN;
   const body = told ? `${reason}\n` : `${outcome.status}\n`;
   downstream.answer(exchange, outcome.status, latin1(fields), Buffer.from(body));
+}
+
+type Reports = Pick<Mesh, "log" | "bugId">;
+
+/** Logs an error that nobody threw on purpose; the name it goes by. */
+export function reportBug(error: unknown, { log, bugId }: Reports): string {
+  const id = `bug ${bugId()}`;
+  log.error("a request met a bug", { id, stack: error instanceof Error ? error.stack : messageOf(error) });
+  return id;
 }
 
 /** Answers an exchange as the policy did that did not let it through. */

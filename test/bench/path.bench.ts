@@ -133,7 +133,6 @@ function plane() {
     bugId: () => "",
     isKnownAbsent: none,
     want: none,
-    awaitSnapshot: none,
     leave: none,
   } satisfies Mesh;
   const serving = new Serving(mesh);
