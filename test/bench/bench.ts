@@ -16,7 +16,7 @@ import { envoy } from "./peers/envoy.ts";
 import { haproxy } from "./peers/haproxy.ts";
 import { mesh } from "./peers/mesh.ts";
 import { nginx } from "./peers/nginx.ts";
-import { markdown, NOISE, ratios } from "./report.ts";
+import { markdown, NOISE, policies, ratios } from "./report.ts";
 import { directLatency, isDisturbed, type Origin, type Plan, playRound, type Round, startOrigin } from "./round.ts";
 
 const RESULTS = join(import.meta.dir, "RESULTS.md");
@@ -42,9 +42,9 @@ async function main(): Promise<void> {
   const { peers, missing } = await present();
   await using origin = await startOrigin();
   const { played, direct } = await play(peers, origin);
-  const report = { played, direct, missing, plan, rounds, versions: await versions() };
+  const report = { played, direct, missing, plan, rounds, versions: await versions(), policy: policiesOf(peers) };
   const text = markdown(report);
-  console.log(`\n${text}\n${ratios(played)}`);
+  console.log(`\n${text}\n${ratios(played)}\n${policies(played)}`);
   if (words.length === 0 && !options.quick) await Bun.write(RESULTS, text);
 }
 
@@ -58,6 +58,7 @@ async function play(peers: readonly Peer[], origin: Origin) {
     direct.push(await directLatency(origin, plan));
     for (const kind of cases) {
       for (const peer of peers) {
+        if (kind === "one hop, one policy" && peer.policy === undefined) continue;
         const round = await quietRound(() => playRound(peer, kind, origin, authority, plan));
         const before = played.get(kind)!.get(peer.name) ?? [];
         played.get(kind)!.set(peer.name, [...before, round]);
@@ -90,6 +91,10 @@ async function present(): Promise<{ peers: readonly Peer[]; missing: readonly st
   }
   for (const line of missing) console.log(`left out: ${line}`);
   return { peers, missing };
+}
+
+function policiesOf(peers: readonly Peer[]): string[] {
+  return peers.flatMap(({ name, policy }) => (policy === undefined ? [] : [`${name} runs ${policy}`]));
 }
 
 /** Whether the words name it, or none of its kind. */

@@ -125,8 +125,8 @@ async function saturated(programs: readonly Pinned[], port: number, workload: Wo
 async function layOut(kind: Case, origin: Origin, authority: Certificates, folder: Folder): Promise<readonly Hop[]> {
   const identity = await authority.issue(SPIFFE_ID, 3600, HOSTNAME);
   const [front, back, admin, otherAdmin] = [freePort(), freePort(), freePort(), freePort()];
-  const plain = { accepts: "plain", dials: "plain", identity } as const;
-  if (kind === "one hop") return [{ ...plain, folder, port: front, upstream: origin.port, admin }];
+  const plain = { accepts: "plain", dials: "plain", identity, policy: kind === "one hop, one policy" } as const;
+  if (kind !== "mutual TLS, two hops") return [{ ...plain, folder, port: front, upstream: origin.port, admin }];
   const far: Folder = {
     ...folder,
     path: `${folder.path}/far`,
