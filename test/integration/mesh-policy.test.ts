@@ -144,6 +144,7 @@ test("an Extism manifest in an applied Plugin brings its config, and survives th
   mesh.control.kill("SIGKILL");
   await mesh.control.exited;
   await mesh.restart();
+  await mesh.settled();
   // A change makes everything anew from what was kept.
   await mesh.apply(serviceYaml("other"));
 
