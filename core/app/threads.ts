@@ -1,8 +1,9 @@
 import { type Clock, type Log, type LogFields, type LogLevel, MeshError, messageOf } from "../base/mod.ts";
 import { assertFree } from "../listener/mod.ts";
 import type { RegionMessage } from "../telemetry/mod.ts";
+import type { ClusterReport } from "./cluster-report.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
-import type { ClusterReport, Planes } from "./planes.ts";
+import type { Planes } from "./planes.ts";
 
 /** What the main thread calls in a worker; each is answered. */
 export type WorkerCall =
