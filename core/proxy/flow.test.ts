@@ -6,7 +6,8 @@ import {
   snapshotOf,
   webResources,
 } from "../../test/harness/serving.ts";
-import { UpstreamFailure } from "../http/mod.ts";
+import { DEFAULT_HEAD_LIMITS, parseResponseHead, UpstreamFailure } from "../http/mod.ts";
+import type { Resource } from "../snapshot/mod.ts";
 import { DialFailure } from "../upstream/mod.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
 import { serviceWay } from "./way.ts";
@@ -273,6 +274,28 @@ describe("another attempt", () => {
     expect(String(double.records()[0]!["response_code_details"])).toContain("its body is no longer at hand");
   });
 
+  test.each([
+    ["POST", 0, "spiffe://cluster.local/ns/default/sa/web", 2],
+    ["PUT", 3, "spiffe://cluster.local/ns/default/sa/web", 2],
+    ["POST", 3, "spiffe://cluster.local/ns/default/sa/web", 1],
+    ["GET", 0, null, 1],
+  ])(
+    "of %s with %i bytes, where the proxy of %p says that its app is away: %i",
+    (method, length, identity, attempts) => {
+      const double = served(snapshotOf(webResources(["127.0.0.1", "127.0.0.2"]).map((one) => proving(one, identity))));
+      const exchange = double.stream(WAY).begin({ method, length });
+      if (length > 0) body(double.serving, exchange, "abc");
+      if (length > 0) double.serving.requestEnd(exchange, null);
+
+      const away = Buffer.from("HTTP/1.1 503 Service Unavailable\r\nx-mesh-unsent: 1\r\nContent-Length: 0\r\n\r\n");
+      parseResponseHead(exchange.response, away, 0, away.length, DEFAULT_HEAD_LIMITS, exchange.request.method);
+      double.serving.response(exchange);
+
+      expect(double.upstream.clients).toHaveLength(attempts);
+      if (identity !== null) expect(double.upstream.clients[0]!.calls).toContain("abort");
+    },
+  );
+
   test("that is not made is explained in the record", () => {
     const double = served();
     const exchange = double.stream(WAY).begin({ method: "POST" });
@@ -379,6 +402,12 @@ function endpoints({ mesh }: ServingDouble) {
 
 function inflight(double: ServingDouble): number[] {
   return endpoints(double).map((endpoint) => endpoint.inflight);
+}
+
+/** The same, with endpoints that have an identity. */
+function proving(one: Resource, identity: string | null): Resource {
+  if (one.kind !== "cluster" || identity === null) return one;
+  return { ...one, model: { ...one.model, endpoints: one.model.endpoints.map((each) => ({ ...each, identity })) } };
 }
 
 /** The upstream's head. */

@@ -13,8 +13,8 @@ import { type Flow, MeshExchange, Stage } from "./exchange.ts";
 import { ConnectFailed, MalformedRequest, MalformedResponse, UntrustedPeer, UpstreamReset } from "./failure.ts";
 import { forward, forwardBody } from "./forward.ts";
 import type { Mesh } from "./mesh.ts";
-import { reportBug, rescue } from "./rescue.ts";
-import { retryRefusal } from "./retry.ts";
+import { reportBug, rescue, UNSENT } from "./rescue.ts";
+import { isBodyLost, retryRefusal } from "./retry.ts";
 import { attempt, serve } from "./serve.ts";
 import { armTimer, expiredWait } from "./timing.ts";
 import type { Way } from "./way.ts";
@@ -192,6 +192,10 @@ export class Serving implements ResponseHandler, Flow {
 
   response(exchange: MeshExchange): void {
     const { response, request } = exchange;
+    if (response.status === 503 && isUnsent(exchange)) {
+      this.#unsent(exchange);
+      return;
+    }
     const downstream = exchange.downstream!;
     exchange.stage = Stage.Responding;
     exchange.answeredAt = exchange.movedAt = this.#mesh.deadlines.now;
@@ -202,6 +206,15 @@ export class Serving implements ResponseHandler, Flow {
     exchange.tunnelled = true;
     exchange.bodySent = false;
     downstream.tunnel();
+  }
+
+  /** The peer's proxy is there and its app is not: as if the endpoint could not be reached. */
+  #unsent(exchange: MeshExchange): void {
+    const { authority } = exchange.endpoint!;
+    exchange.upstream?.abort();
+    this.#finish(exchange, Outcome.ConnectFailed);
+    const failure = new ConnectFailed(`Cannot reach the app behind ${authority}: it takes no connections`);
+    this.#retryOr(exchange, isBodyLost(exchange), failure);
   }
 
   responseBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
@@ -294,6 +307,11 @@ function blameFor({ stage, tunnelled, bodySent, downstream, upstream }: MeshExch
   if (stage === Stage.Connecting) return Outcome.Timeout;
   if (tunnelled || downstream!.blocked) return Outcome.Cancelled;
   return bodySent || upstream?.blocked === true ? Outcome.Timeout : Outcome.Cancelled;
+}
+
+/** Only a proxy of the mesh is believed. */
+function isUnsent({ endpoint, response }: MeshExchange): boolean {
+  return endpoint !== null && endpoint.identity !== null && response.findName(UNSENT) >= 0;
 }
 
 /** Index of "DC" in RESPONSE_FLAGS. */

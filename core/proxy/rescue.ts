@@ -59,6 +59,13 @@ function outcomeOf(error: unknown): Outcome {
   return (error instanceof MeshError ? TABLE.get(error.constructor) : undefined) ?? BUG;
 }
 
+/**
+ * Tells the proxy of a peer that the app was not reached: what was sent may go
+ * to another instance. It is for proxies only and never passed on, so that no
+ * app can repeat it by accident.
+ */
+export const UNSENT = "x-mesh-unsent";
+
 const PLAIN = "Content-Type: text/plain; charset=utf-8\r\n";
 
 /**
@@ -85,7 +92,8 @@ export function rescue(error: unknown, exchange: MeshExchange, generation: numbe
   }
   exchange.status = outcome.status;
   const told = downstream.connection.direction === "outbound" || outcome === BUG;
-  const fields = told ? `${PLAIN}x-mesh-flag: ${outcome.flag}\r\n` : PLAIN;
+  const unsent = !told && error instanceof ConnectFailed && downstream.connection.peer !== null;
+  const fields = told ? `${PLAIN}x-mesh-flag: ${outcome.flag}\r\n` : unsent ? `${PLAIN}${UNSENT}: 1\r\n` : PLAIN;
   const body = told ? `${reason}\n` : `${outcome.status}\n`;
   downstream.answer(exchange, outcome.status, latin1(fields), Buffer.from(body));
 }
