@@ -52,7 +52,8 @@ function route(exchange: MeshExchange, mesh: Mesh): boolean {
 
 /** Chooses the backend once, and an endpoint for each attempt. */
 function balance(exchange: MeshExchange, mesh: Mesh): Endpoint {
-  const now = mesh.deadlines.now;
+  // The event that led here has read the clock; only policies take a time of their own.
+  const now = exchange.policies.length === 0 ? mesh.deadlines.recent : mesh.deadlines.now;
   const cluster = exchange.cluster ?? chooseCluster(exchange, mesh);
   exchange.cluster = cluster;
   if (exchange.attempts === 0) cluster.state.budget.deposit(now);
