@@ -145,7 +145,7 @@ function listens(port: number, log: string): Promise<unknown> {
 }
 
 /** Waits for a 200 through all hops. */
-function answers(port: number, log: string): Promise<unknown> {
+export function answers(port: number, log: string): Promise<unknown> {
   return orWhatItSaid(log, async () => (await request(port, { target: "/api/items" })).status === 200);
 }
 
@@ -162,7 +162,7 @@ function larger(a: Memory, b: Memory): Memory {
   return a.rss > b.rss ? a : b;
 }
 
-function freePort(): number {
+export function freePort(): number {
   const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   listener.stop(true);
   return listener.port;
