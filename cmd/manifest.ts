@@ -1,4 +1,4 @@
-import { type LoadedDirectory, loadDirectory, readBeside } from "../core/compile/mod.ts";
+import { type LoadedDirectory, loadDirectory, readBeside, readPacked } from "../core/compile/mod.ts";
 import { hasErrors, type Problem } from "../core/config/mod.ts";
 import type { ApplyRequest } from "../core/control/client/mod.ts";
 import { type Document, isKind, parseText, type SourceText } from "../core/schema/mod.ts";
@@ -34,8 +34,8 @@ export async function requestOf({ texts, documents }: Manifests): Promise<ApplyR
   for (const document of documents) {
     const path = isKind(document, "Plugin") ? document.body.spec.source.file : undefined;
     if (path === undefined) continue;
-    const bytes = await readBeside(document.file, path);
-    modules.push({ file: document.file, path, bytes: Buffer.from(bytes).toString("base64") });
+    const { bytes, source = bytes } = await readPacked(path, (name) => readBeside(document.file, name));
+    modules.push({ file: document.file, path, bytes: Buffer.from(source).toString("base64") });
   }
   return { files: texts, modules };
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/mod.ts";
 import { assertFree } from "../listener/mod.ts";
 import type { SnapshotModel } from "../snapshot/mod.ts";
+import type { ClusterReport } from "./cluster-report.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
 import { type PlaneHost, WorkerPlane } from "./worker-plane.ts";
 
@@ -19,21 +20,6 @@ export interface Planes {
   /** What the clusters look like from the workers, for the admin port. */
   clusters(): Promise<readonly ClusterReport[]>;
   readonly workers: number;
-}
-
-/** Endpoints as one worker sees them. */
-export interface ClusterReport {
-  readonly name: string;
-  readonly balancer: string;
-  readonly endpoints: readonly {
-    readonly address: string;
-    readonly weight: number;
-    readonly identity: string | null;
-    readonly isHealthy: boolean;
-    readonly ejection: { readonly reason: string; readonly untilMs: number } | null;
-    readonly inFlight: number;
-    readonly ewmaMs: number | null;
-  }[];
 }
 
 /** How often a drain looks whether it is done. */

@@ -1,125 +1,20 @@
-import { type Clock, type Log, type LogFields, type LogLevel, MeshError, messageOf } from "../base/mod.ts";
+import { type Clock, messageOf } from "../base/mod.ts";
 import { assertFree } from "../listener/mod.ts";
-import type { RegionMessage } from "../telemetry/mod.ts";
+import { type WorkerCall, WorkerLost } from "./calls.ts";
+import type { ClusterReport } from "./cluster-report.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
-import type { ClusterReport, Planes } from "./planes.ts";
-
-/** What the main thread calls in a worker; each is answered. */
-export type WorkerCall =
-  | { readonly call: "open"; readonly plans: readonly ListenerPlan[] }
-  | { readonly call: "apply"; readonly model: unknown }
-  | { readonly call: "identify"; readonly credentials: Credentials }
-  | { readonly call: "drain"; readonly deadlineMs: number }
-  | { readonly call: "close" }
-  | { readonly call: "reopen" }
-  | { readonly call: "clusters" };
-
-/** What a worker asks of the main thread; each is answered. */
-export type HostCall =
-  | { readonly call: "want"; readonly host: string }
-  | { readonly call: "blob"; readonly sha256: string };
-
-export type Message =
-  | { readonly type: "start"; readonly plan: PlanePlan; readonly level: LogLevel }
-  | { readonly type: "call"; readonly id: number; readonly body: WorkerCall | HostCall }
-  | { readonly type: "done"; readonly id: number; readonly value: unknown }
-  | {
-      readonly type: "failed";
-      readonly id: number;
-      readonly problem: string;
-      readonly reasons: readonly string[] | null;
-    }
-  | { readonly type: "used"; readonly names: readonly string[] }
-  | { readonly type: "telemetry"; readonly message: RegionMessage }
-  | {
-      readonly type: "log";
-      readonly level: "debug" | "info" | "warn" | "error";
-      readonly text: string;
-      readonly fields: LogFields;
-    };
-
-/** A worker has ended that nobody told to. */
-export class WorkerLost extends MeshError {
-  override readonly name = "WorkerLost";
-  readonly code = "MESH_WORKER_LOST";
-  readonly source = "mesh";
-}
-
-/** What another thread threw, with the reasons it gave. */
-export class RemoteFailure extends MeshError {
-  override readonly name = "RemoteFailure";
-  readonly code = "MESH_REMOTE_FAILURE";
-  readonly source = "mesh";
-  readonly reasons: readonly string[];
-
-  constructor(problem: string, reasons: readonly string[] | null) {
-    super(problem);
-    this.reasons = reasons ?? [problem];
-  }
-}
-
-/** Calls across a port: each side answers what the other asks. */
-export class Calls {
-  readonly #post: (message: Message) => void;
-  readonly #answer: (body: never) => Promise<unknown>;
-  readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
-  #next = 1;
-
-  constructor(post: (message: Message) => void, answer: (body: never) => Promise<unknown>) {
-    this.#post = post;
-    this.#answer = answer;
-  }
-
-  call(body: WorkerCall | HostCall): Promise<unknown> {
-    const id = this.#next++;
-    const waiting = Promise.withResolvers<unknown>();
-    this.#waiting.set(id, waiting);
-    this.#post({ type: "call", id, body });
-    return waiting.promise;
-  }
-
-  take(message: Message): void {
-    if (message.type === "call") {
-      this.#answer(message.body as never).then(
-        (value) => this.#post({ type: "done", id: message.id, value }),
-        (error) => this.#post({ type: "failed", id: message.id, problem: messageOf(error), reasons: reasonsOf(error) }),
-      );
-      return;
-    }
-    if (message.type !== "done" && message.type !== "failed") return;
-    const waiting = this.#waiting.get(message.id);
-    this.#waiting.delete(message.id);
-    if (message.type === "done") waiting?.resolve(message.value);
-    else waiting?.reject(new RemoteFailure(message.problem, message.reasons));
-  }
-
-  fail(error: Error): void {
-    for (const waiting of this.#waiting.values()) waiting.reject(error);
-    this.#waiting.clear();
-  }
-}
-
-function reasonsOf(error: unknown): readonly string[] | null {
-  const reasons = (error as { reasons?: unknown }).reasons;
-  return Array.isArray(reasons) ? (reasons as string[]) : null;
-}
-
-/** What the main thread gives to its workers. */
-export interface ThreadsHost {
-  want(host: string): Promise<void>;
-  blob(sha256: string): Promise<Uint8Array>;
-  telemetry(worker: number, message: RegionMessage): void;
-  /** The numbers of a worker that has ended stay, its gauges go. */
-  retire(worker: number): void;
-  readonly log: Log;
-}
+import type { Planes } from "./planes.ts";
+import { spawnWorker, Thread, type ThreadsHost, type WorkerPort } from "./thread.ts";
 
 /** What every worker must be told, and a replacement too. */
 interface Told {
-  plans: ListenerPlan[];
+  readonly plans: ListenerPlan[];
   model: unknown;
   credentials: Credentials | null;
 }
+
+/** A worker that dies at once must not spin. */
+const REPLACE_MS = 100;
 
 /**
  * The data plane in worker threads that share their ports. A worker that dies
@@ -130,23 +25,26 @@ export class Threads implements Planes {
   readonly #plan: PlanePlan;
   readonly #host: ThreadsHost;
   readonly #clock: Clock;
+  readonly #spawn: () => WorkerPort;
   readonly #threads: (Thread | null)[] = [];
   readonly #told: Told = { plans: [], model: null, credentials: null };
   readonly #used = new Set<string>();
   #closing = false;
   #number = 0;
 
-  constructor(plan: PlanePlan, workers: number, host: ThreadsHost, clock: Clock) {
+  constructor(plan: PlanePlan, workers: number, host: ThreadsHost, clock: Clock, spawn = spawnWorker) {
     this.#plan = plan;
     this.workers = workers;
     this.#host = host;
     this.#clock = clock;
+    this.#spawn = spawn;
     for (let i = 0; i < workers; i++) this.#threads.push(this.#start(i));
   }
 
   #start(slot: number): Thread {
     const host = { ...this.#host, used: (names: readonly string[]) => this.#note(names) };
-    return new Thread(this.#plan, this.#number++, host, (reason) => this.#lost(slot, reason));
+    const lost = (reason: string): void => this.#lost(slot, reason);
+    return new Thread(this.#plan, this.#number++, host, this.#clock, this.#spawn(), lost);
   }
 
   #note(names: readonly string[]): void {
@@ -156,6 +54,8 @@ export class Threads implements Planes {
   #live(): readonly Thread[] {
     return this.#threads.filter((thread) => thread !== null);
   }
+
+  // ---- a worker that is lost ----
 
   #lost(slot: number, reason: string): void {
     if (this.#closing) return;
@@ -168,38 +68,53 @@ export class Threads implements Planes {
     if (this.#closing) return;
     const thread = this.#start(slot);
     this.#threads[slot] = thread;
-    const { plans, model, credentials } = this.#told;
-    const told = async (): Promise<void> => {
-      if (credentials !== null) await thread.calls.call({ call: "identify", credentials });
-      if (model !== null) await thread.calls.call({ call: "apply", model });
-      await thread.calls.call({ call: "open", plans });
-    };
-    told().catch((error) => this.#host.log.error("a replaced worker cannot serve", { reason: messageOf(error) }));
+    this.#tell(thread).catch((error) =>
+      this.#host.log.error("a replaced worker cannot serve", { reason: messageOf(error) }),
+    );
   }
+
+  /** Identity and model are posted at once, so that what comes next comes behind them; listeners open last. */
+  async #tell(thread: Thread): Promise<void> {
+    const { plans, model, credentials } = this.#told;
+    const told: Promise<unknown>[] = [];
+    if (credentials !== null) told.push(thread.calls.call({ call: "identify", credentials }));
+    if (model !== null) told.push(thread.calls.call({ call: "apply", model }));
+    await Promise.all(told);
+    await thread.calls.call({ call: "open", plans });
+  }
+
+  // ---- what all of them are told ----
 
   async open(plans: readonly ListenerPlan[]): Promise<readonly Bound[]> {
     plans.forEach(assertFree);
     const [first, ...rest] = this.#live();
-    const bound = (await first!.calls.call({ call: "open", plans })) as readonly Bound[];
+    if (first === undefined) throw new WorkerLost("Cannot listen: no worker is alive");
+    const bound = (await first.calls.call({ call: "open", plans })) as readonly Bound[];
     const settled = plans.map((plan, i) => ({ ...plan, port: bound[i]!.port }));
     await Promise.all(rest.map((thread) => thread.calls.call({ call: "open", plans: settled })));
     this.#told.plans.push(...settled);
     return bound;
   }
 
+  /** A worker that replaced another meanwhile has been told the model before: it gets this one behind it. */
   async apply(model: unknown): Promise<void> {
-    await Promise.all(this.#live().map((thread) => thread.calls.call({ call: "apply", model })));
+    const told = new Set<Thread>();
+    const untold = (): readonly Thread[] => this.#live().filter((thread) => !told.has(thread));
+    for (let threads = untold(); threads.length > 0; threads = untold()) {
+      for (const thread of threads) told.add(thread);
+      await this.#ask(threads, { call: "apply", model });
+    }
     this.#told.model = model;
   }
 
   identify(credentials: Credentials): void {
     this.#told.credentials = credentials;
-    for (const thread of this.#live()) void thread.calls.call({ call: "identify", credentials });
+    this.#say({ call: "identify", credentials });
   }
 
   async drain(deadlineMs: number): Promise<number> {
-    const left = await Promise.all(this.#live().map((thread) => thread.calls.call({ call: "drain", deadlineMs })));
-    return (left as number[]).reduce((sum, count) => sum + count, 0);
+    const left = await this.#ask(this.#live(), { call: "drain", deadlineMs });
+    return (left as (number | undefined)[]).reduce<number>((sum, count) => sum + (count ?? 0), 0);
   }
 
   async close(): Promise<void> {
@@ -214,58 +129,29 @@ export class Threads implements Planes {
   }
 
   reopenLogs(): void {
-    for (const thread of this.#live()) void thread.calls.call({ call: "reopen" });
+    this.#say({ call: "reopen" });
   }
 
   /** As the first worker sees them: each has its own counts. */
   async clusters(): Promise<readonly ClusterReport[]> {
-    return (await this.#live()[0]?.calls.call({ call: "clusters" })) as readonly ClusterReport[];
+    const [first] = await this.#ask(this.#live().slice(0, 1), { call: "clusters" });
+    return (first ?? []) as readonly ClusterReport[];
   }
-}
 
-/** A worker that dies at once must not spin. */
-const REPLACE_MS = 100;
-
-interface ThreadHost extends ThreadsHost {
-  used(names: readonly string[]): void;
-}
-
-class Thread {
-  readonly calls: Calls;
-  readonly #worker: Worker;
-  #closed = false;
-
-  constructor(plan: PlanePlan, number: number, host: ThreadHost, lost: (reason: string) => void) {
-    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { smol: true } as WorkerOptions);
-    this.calls = new Calls(
-      (message) => this.#worker.postMessage(message),
-      (body: HostCall) => answer(body, host),
+  /** The answers of these; a worker that is lost answers nothing, and the one after it is told anew. */
+  #ask(threads: readonly Thread[], body: WorkerCall): Promise<unknown[]> {
+    return Promise.all(
+      threads.map((thread) =>
+        thread.calls.call(body).catch((error) => {
+          if (!(error instanceof WorkerLost)) throw error;
+        }),
+      ),
     );
-    const end = (reason: string): void => {
-      if (this.#closed) return;
-      this.#closed = true;
-      this.calls.fail(new WorkerLost(`Cannot go on with a worker: ${reason}`));
-      host.retire(number);
-      lost(reason);
-    };
-    this.#worker.onmessage = ({ data }: MessageEvent<Message>) => {
-      if (data.type === "used") host.used(data.names);
-      else if (data.type === "telemetry") host.telemetry(number, data.message);
-      else if (data.type === "log") host.log[data.level](data.text, data.fields);
-      else this.calls.take(data);
-    };
-    this.#worker.onerror = (event) => end(event.message);
-    this.#worker.addEventListener("close", () => end("it has exited"));
-    this.#worker.postMessage({ type: "start", plan, level: host.log.level } satisfies Message);
   }
 
-  async close(): Promise<void> {
-    await this.calls.call({ call: "close" }).catch(() => {});
-    this.#closed = true;
-    this.#worker.terminate();
+  #say(body: WorkerCall): void {
+    this.#ask(this.#live(), body).catch((error) =>
+      this.#host.log.error("a worker cannot do as it is told", { call: body.call, reason: messageOf(error) }),
+    );
   }
-}
-
-async function answer(body: HostCall, host: ThreadsHost): Promise<unknown> {
-  return body.call === "want" ? await host.want(body.host) : await host.blob(body.sha256);
 }

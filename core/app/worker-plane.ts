@@ -1,40 +1,7 @@
 import { atRoundEnd, type Clock, Deadlines, type Log, messageOf, systemRandom } from "../base/mod.ts";
-import { type Cluster, type Endpoint, latencyAt } from "../cluster/mod.ts";
-import {
-  DEFAULT_HEAD_LIMITS,
-  Http2Kit,
-  type Http2ServerSettings,
-  ServerConnection,
-  ServerMux,
-  type ServerSettings,
-  Stage,
-} from "../http/mod.ts";
-import {
-  type ConnectionFacts,
-  type ConnectionLimit,
-  handOver,
-  type Listener,
-  listen,
-  type Wire,
-  type WireOwner,
-} from "../listener/mod.ts";
-import type { PluginEngine } from "../plugin/engine/mod.ts";
-import { type Plugin, type PluginObserver, SharedCounters } from "../plugin/mod.ts";
-import {
-  AddedLines,
-  DEFAULT_WAITS,
-  DiscoveryUnavailable,
-  Egress,
-  forwardWay,
-  inboundWay,
-  type Mesh,
-  type MeshExchange,
-  Recorder,
-  RequestIds,
-  Serving,
-  serviceWay,
-  type Way,
-} from "../proxy/mod.ts";
+import type { ClusterEvents, Endpoint } from "../cluster/mod.ts";
+import { DEFAULT_HEAD_LIMITS, Http2Kit, Stage } from "../http/mod.ts";
+import { AddedLines, DEFAULT_WAITS, Egress, type Mesh, Recorder, RequestIds, Serving } from "../proxy/mod.ts";
 import { PathScan } from "../route/mod.ts";
 import { buildSnapshot, emptySnapshot, type Snapshot, type SnapshotModel } from "../snapshot/mod.ts";
 import {
@@ -47,9 +14,11 @@ import {
   type RegionMessage,
 } from "../telemetry/mod.ts";
 import { Upstream } from "../upstream/mod.ts";
-import { leadsTo } from "./own-address.ts";
+import { type ClusterReport, reportOf } from "./cluster-report.ts";
+import { Listeners } from "./listeners.ts";
+import { Parked } from "./parked.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
-import type { ClusterReport } from "./planes.ts";
+import { Policies } from "./policies.ts";
 import { Trust } from "./trust.ts";
 
 /** What a worker asks of the main thread. */
@@ -60,23 +29,10 @@ export interface PlaneHost {
   readonly log: Log;
 }
 
-const HEAD_TIMEOUT_MS = 10_000;
-const IDLE_TIMEOUT_MS = 300_000;
-const LINGER_MS = 2_000;
-const HANDSHAKE_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const UPSTREAM_IDLE_MS = 60_000;
-/** Streams of one client connection: of any client, and of a proxy that speaks for many. */
-const MAX_STREAMS = 100;
-const MAX_MESH_STREAMS = 1_000;
-/** What TLS calls HTTP/2, outside and inside the mesh. */
-const HTTP2_PROTOCOLS: ReadonlySet<string> = new Set(["h2", "mesh/h2"]);
 const MAX_CONNECTIONS_PER_ENDPOINT = 1_024;
 const MAX_WAITING_PER_ENDPOINT = 1_024;
-/** A workload's own proxy hears of it within this time after its callers, or not at all. */
-const SNAPSHOT_WAIT_MS = 2_000;
-/** Hosts remembered as outside the mesh. */
-const MAX_ABSENT = 10_000;
 
 /** The data plane of one worker: everything that serves, built once, in order. */
 export class WorkerPlane {
@@ -93,15 +49,12 @@ export class WorkerPlane {
   readonly #serving: Serving;
   readonly #logWriter: LogWriter | null;
   readonly #http2: Http2Kit;
-  readonly #connections = new Set<ServerConnection | ServerMux>();
-  readonly #limit: ConnectionLimit;
-  readonly #listeners: { plan: ListenerPlan; listener: Listener; strict: boolean }[] = [];
-  readonly #absent = new Set<string>();
-  /** Exchanges that wait for the next snapshot. */
-  readonly #awaiting = new Set<() => void>();
+  readonly #listeners: Listeners;
+  readonly #parked: Parked;
+  readonly #policies: Policies;
   readonly #mesh: { -readonly [K in keyof Mesh]: Mesh[K] };
-  #engine: PluginEngine | null = null;
-  #draining = false;
+  /** Models are applied one after the other: loading a plugin may take longer than what comes behind it. */
+  #applying: Promise<void> = Promise.resolve();
   #bugs = 0;
 
   constructor(plan: PlanePlan, host: PlaneHost, clock: Clock) {
@@ -110,7 +63,6 @@ export class WorkerPlane {
     this.#clock = clock;
     this.#deadlines = new Deadlines(clock);
     this.#scan = new PathScan(plan.seed);
-    this.#limit = { open: 0, max: plan.maxConnections };
     const region = new Region((message) => host.telemetry(message));
     this.#metrics = meshMetrics(region);
     this.#logWriter =
@@ -122,9 +74,8 @@ export class WorkerPlane {
     });
     this.#trust = new Trust(() => this.#mesh.snapshot.mesh);
     const self = { workload: plan.self, principal: null as string | null };
-    this.#egress = new Egress(clock, resolveHost, this.#clusterEvents(), (address, port) =>
-      this.#isOurs(address, port),
-    );
+    const isOurs = (address: string, port: number): boolean => this.#listeners.isOurs(address, port);
+    this.#egress = new Egress(clock, resolveHost, this.#clusterEvents(), isOurs);
     this.#mesh = {
       snapshot: emptySnapshot(),
       upstream: null as unknown as Upstream,
@@ -141,10 +92,9 @@ export class WorkerPlane {
       waits: DEFAULT_WAITS,
       random: systemRandom,
       bugId: () => `${(plan.seed >>> 0).toString(16)}-${++this.#bugs}`,
-      isKnownAbsent: (name) => this.#absent.has(name),
-      want: (exchange, name) => this.#want(exchange, name),
-      awaitSnapshot: (exchange, missing) => this.#awaitSnapshot(exchange, missing),
-      leave: (exchange, name, port) => this.#leave(exchange, name, port),
+      isKnownAbsent: (name) => this.#parked.isKnownAbsent(name),
+      want: (exchange, name) => this.#parked.want(exchange, name),
+      leave: (exchange, name, port) => this.#parked.leave(exchange, name, port),
     };
     this.#serving = new Serving(this.#mesh);
     this.#upstream = new Upstream({
@@ -159,6 +109,45 @@ export class WorkerPlane {
       bug: (error) => this.#bug(error),
     });
     this.#mesh.upstream = this.#upstream;
+    this.#parked = this.#makeParked();
+    this.#policies = this.#makePolicies();
+    this.#listeners = this.#makeListeners();
+  }
+
+  #makeParked(): Parked {
+    return new Parked({
+      clock: this.#clock,
+      egress: this.#egress,
+      snapshot: () => this.#mesh.snapshot,
+      want: (host) => this.#host.want(host),
+      resume: (exchange, generation) => this.#serving.resume(exchange, generation),
+      giveUp: (exchange, generation, failure) => this.#serving.giveUp(exchange, generation, failure),
+      flush: () => this.#stage.flush(),
+    });
+  }
+
+  #makePolicies(): Policies {
+    return new Policies({
+      clock: this.#clock,
+      log: this.#host.log,
+      counters: this.#plan.counters,
+      metrics: this.#metrics,
+      blob: (sha256) => this.#host.blob(sha256),
+    });
+  }
+
+  #makeListeners(): Listeners {
+    return new Listeners({
+      plan: this.#plan,
+      trust: this.#trust,
+      deadlines: this.#deadlines,
+      stage: this.#stage,
+      http2: this.#http2,
+      metrics: this.#metrics,
+      log: this.#host.log,
+      handler: (way) => this.#serving.handler(way),
+      bug: (error) => this.#bug(error),
+    });
   }
 
   get snapshot(): Snapshot {
@@ -170,160 +159,37 @@ export class WorkerPlane {
     return this.#serving.active;
   }
 
-  // ---- listeners ----
+  // ---- what the main thread tells ----
 
   /** @throws {ListenFailed} */
   open(plans: readonly ListenerPlan[]): readonly Bound[] {
-    return plans.map((plan) => {
-      const strict = this.#mesh.snapshot.mesh.mtls !== "PERMISSIVE";
-      const listener = this.#listen(plan, plan.port, strict);
-      this.#listeners.push({ plan, listener, strict });
-      return { name: plan.name, hostname: listener.hostname, port: listener.port };
-    });
+    return this.#listeners.open(plans, isStrict(this.#mesh.snapshot));
   }
-
-  #listen(plan: ListenerPlan, port: number, strict: boolean): Listener {
-    const way = wayOf(plan);
-    const http2 = this.#http2Settings(way, plan);
-    const http1 = this.#settings(way, http2);
-    const mesh = plan.transport === "mesh";
-    return listen({
-      name: plan.name,
-      direction: plan.kind === "inbound" ? "inbound" : "outbound",
-      hostname: plan.hostname,
-      port,
-      // A listener whose mTLS mode changes is bound a second time before the first one stops.
-      reusePort: this.#plan.shared || mesh,
-      transport: plan.transport === "plain" ? "plain" : mesh && !strict ? "sniff" : "tls",
-      tls: plan.transport === "plain" ? null : this.#trust.server(mesh),
-      limit: this.#limit,
-      deadlines: this.#deadlines,
-      flush: () => this.#stage.flush(),
-      handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
-      accept: (wire, facts) => this.#accept(wire, facts, http1, http2),
-      refused: (reason, remote) => this.#refusedConnection(plan, reason, remote),
-      bug: (error) => this.#bug(error),
-    });
-  }
-
-  #accept(wire: Wire, facts: ConnectionFacts, http1: ServerSettings, http2: Http2ServerSettings): WireOwner {
-    const connection = HTTP2_PROTOCOLS.has(facts.protocol)
-      ? new ServerMux(wire, facts, http2)
-      : new ServerConnection(wire, facts, http1);
-    this.#connections.add(connection);
-    this.#metrics.connections.with(facts.direction).add();
-    this.#metrics.connectionsOpen.with(facts.direction).add(1);
-    return connection;
-  }
-
-  /** The client has begun with the preface of HTTP/2. */
-  #switch(connection: ServerConnection, bytes: Buffer, http2: Http2ServerSettings): void {
-    const mux = new ServerMux(connection.wire, connection.connection, http2);
-    this.#connections.delete(connection);
-    this.#connections.add(mux);
-    handOver(connection.wire, mux);
-    mux.received(bytes);
-  }
-
-  #http2Settings(way: Way, plan: ListenerPlan): Http2ServerSettings {
-    return {
-      handler: this.#serving.handler(way),
-      kit: this.#http2,
-      headTimeoutMs: HEAD_TIMEOUT_MS,
-      idleTimeoutMs: IDLE_TIMEOUT_MS,
-      maxStreams: plan.transport === "mesh" ? MAX_MESH_STREAMS : MAX_STREAMS,
-      draining: () => this.#draining,
-      onClose: (connection) => this.#closed(connection, way),
-      onIdleClose: (_connection, reason) => this.#metrics.idleClosed.with(way.direction, reason).add(),
-    };
-  }
-
-  #closed(connection: ServerConnection | ServerMux, way: Way): void {
-    this.#connections.delete(connection);
-    this.#metrics.connectionsOpen.with(way.direction).add(-1);
-  }
-
-  #settings(way: Way, http2: Http2ServerSettings): ServerSettings {
-    return {
-      handler: this.#serving.handler(way),
-      stage: this.#stage,
-      deadlines: this.#deadlines,
-      headLimits: DEFAULT_HEAD_LIMITS,
-      headTimeoutMs: HEAD_TIMEOUT_MS,
-      idleTimeoutMs: IDLE_TIMEOUT_MS,
-      lingerMs: LINGER_MS,
-      draining: () => this.#draining,
-      http2: (connection, bytes) => this.#switch(connection, bytes, http2),
-      onClose: (connection) => this.#closed(connection, way),
-      onIdleClose: (_connection, reason) => this.#metrics.idleClosed.with(way.direction, reason).add(),
-    };
-  }
-
-  #refusedConnection(plan: ListenerPlan, reason: string, remote: string): void {
-    const direction = plan.kind === "inbound" ? "inbound" : "outbound";
-    this.#metrics.handshakesFailed.with(direction, reason).add();
-    this.#host.log.warn("connection refused", { listener: plan.name, reason, remote });
-  }
-
-  // ---- what the main thread tells ----
 
   /**
    * Makes a model the snapshot that requests read from now on.
    *
    * @throws {SnapshotRejected} and {PluginRejected}; the one before goes on serving.
    */
-  async apply(model: SnapshotModel): Promise<void> {
-    const plugins = await this.#plugins(model);
+  apply(model: SnapshotModel): Promise<void> {
+    const applied = this.#applying.then(() => this.#apply(model));
+    this.#applying = applied.catch(() => {});
+    return applied;
+  }
+
+  async #apply(model: SnapshotModel): Promise<void> {
+    const plugins = await this.#policies.prepare(model);
     const snapshot = buildSnapshot(model, this.#mesh.snapshot, {
       plugins,
       scan: this.#scan,
       events: this.#clusterEvents(),
     });
+    // In front of the swap: where plaintext cannot be refused, nothing is as the model says.
+    this.#listeners.rebind(isStrict(snapshot));
     this.#mesh.snapshot = snapshot;
+    this.#parked.review();
     this.#upstream.retain(new Set<Endpoint>([...snapshot.endpoints(), ...this.#egress.endpoints()]));
-    this.#rebind(snapshot.mesh.mtls !== "PERMISSIVE");
-    for (const resume of [...this.#awaiting]) resume();
-  }
-
-  /** The engine is loaded with the first plugin. */
-  async #plugins(model: SnapshotModel): Promise<ReadonlyMap<string, Plugin>> {
-    const models = model.resources.filter((resource) => resource.kind === "plugin").map((resource) => resource.model);
-    if (models.length === 0 && this.#engine === null) return new Map();
-    if (this.#engine === null) {
-      const { PluginEngine } = await import("../plugin/engine/mod.ts");
-      this.#engine = new PluginEngine({
-        clock: this.#clock,
-        log: this.#host.log,
-        counters: new SharedCounters(this.#plan.counters),
-        observe: (id) => this.#pluginObserver(id),
-      });
-    }
-    return this.#engine.prepare(models, (sha256) => this.#host.blob(sha256));
-  }
-
-  #pluginObserver(id: string): PluginObserver {
-    const { policyCalls, policySeconds } = this.#metrics;
-    const called = policyCalls.with(id, "called");
-    const seconds = policySeconds.with(id);
-    return {
-      called: (_fuel, ms) => {
-        called.add();
-        seconds.observe(ms / 1000);
-      },
-      responded: (status) => policyCalls.with(id, `responded_${status}`).add(),
-      faulted: (reason) => policyCalls.with(id, `fault_${reason}`).add(),
-    };
-  }
-
-  /** Another mTLS mode takes another kind of listener; the port stays. */
-  #rebind(strict: boolean): void {
-    for (const entry of this.#listeners) {
-      if (entry.plan.transport !== "mesh" || entry.strict === strict) continue;
-      const before = entry.listener;
-      entry.listener = this.#listen(entry.plan, before.port, strict);
-      entry.strict = strict;
-      before.stop();
-    }
+    this.#stage.flush();
   }
 
   identify(credentials: Credentials): void {
@@ -333,18 +199,16 @@ export class WorkerPlane {
 
   /** Stops accepting, ends idle connections; what is under way goes on and closes its connection behind it. */
   drain(): void {
-    this.#draining = true;
-    for (const { listener } of this.#listeners) listener.stop();
-    for (const connection of this.#connections) connection.drain();
+    this.#listeners.drain();
     this.#stage.flush();
   }
 
   /** Ends everything now. */
   close(): void {
     this.drain();
-    for (const connection of this.#connections) connection.destroy();
+    this.#listeners.destroy();
     this.#upstream.close();
-    this.#engine?.close();
+    this.#policies.close();
     this.#logWriter?.close();
   }
 
@@ -357,29 +221,8 @@ export class WorkerPlane {
 
   /** Endpoints with their health, as this worker sees them. */
   clusters(): readonly ClusterReport[] {
-    const { now } = this.#deadlines;
-    return Array.from(this.#mesh.snapshot.clusters.values(), (cluster) => ({
-      name: cluster.name,
-      balancer: cluster.balancer,
-      endpoints: cluster.endpoints.map((endpoint) => this.#report(cluster, endpoint, now)),
-    }));
-  }
-
-  #report(cluster: Cluster, endpoint: Endpoint, now: number): ClusterReport["endpoints"][number] {
-    const { ejectedUntil, ejectReason } = endpoint;
-    const latency = latencyAt(endpoint, now);
-    return {
-      address: endpoint.authority,
-      weight: cluster.weights[cluster.targets.indexOf(endpoint)] ?? 0,
-      identity: endpoint.identity,
-      isHealthy: ejectedUntil === 0,
-      ejection:
-        ejectedUntil === 0
-          ? null
-          : { reason: ejectReason ?? "unknown", untilMs: this.#clock.now() + ejectedUntil - now },
-      inFlight: endpoint.inflight,
-      ewmaMs: latency < 0 ? null : latency,
-    };
+    const [now, wall] = [this.#deadlines.now, this.#clock.now()];
+    return Array.from(this.#mesh.snapshot.clusters.values(), (cluster) => reportOf(cluster, now, wall));
   }
 
   /** New access log files after a rotation. */
@@ -387,81 +230,11 @@ export class WorkerPlane {
     this.#logWriter?.reopen();
   }
 
-  // ---- what an exchange asks ----
-
-  #want(exchange: MeshExchange, host: string): boolean {
-    const { generation } = exchange;
-    const isWaiting = (): boolean => exchange.generation === generation;
-    this.#host.want(host).then(
-      () => {
-        this.#learn(host);
-        if (isWaiting()) this.#serving.resume(exchange);
-        this.#stage.flush();
-      },
-      (cause) => {
-        const failure = new DiscoveryUnavailable(`Cannot find out about "${host}": ${messageOf(cause)}`, { cause });
-        if (isWaiting()) this.#serving.rescue(failure, exchange);
-        this.#stage.flush();
-      },
-    );
-    return false;
-  }
-
-  /** The next snapshot decides: then the exchange is routed again, or fails. */
-  #awaitSnapshot(exchange: MeshExchange, missing: () => Error): boolean {
-    const { generation } = exchange;
-    const isWaiting = (): boolean => exchange.generation === generation;
-    if (exchange.awaited) throw missing();
-    exchange.awaited = true;
-    const resume = (): void => {
-      this.#awaiting.delete(resume);
-      timer.cancel();
-      if (isWaiting()) this.#serving.resume(exchange);
-      this.#stage.flush();
-    };
-    const timer = this.#clock.after(SNAPSHOT_WAIT_MS, resume);
-    this.#awaiting.add(resume);
-    return false;
-  }
-
-  /** Discovery has answered: what the snapshot does not hold now is not in the mesh. */
-  #learn(host: string): void {
-    const name = Buffer.from(host, "latin1");
-    if (this.#mesh.snapshot.lookupHost(name, 0, name.length) !== null) return;
-    if (this.#absent.size >= MAX_ABSENT) this.#absent.delete(this.#absent.values().next().value!);
-    this.#absent.add(host);
-  }
-
-  #leave(exchange: MeshExchange, host: string, port: number): boolean {
-    const known = this.#egress.find(host, port);
-    if (known !== null) {
-      exchange.cluster = known;
-      return true;
-    }
-    const { generation } = exchange;
-    this.#egress.lookup(host, port).then(
-      () => {
-        if (exchange.generation === generation) this.#serving.resume(exchange);
-        this.#stage.flush();
-      },
-      (error) => {
-        if (exchange.generation === generation) this.#serving.rescue(error, exchange);
-        this.#stage.flush();
-      },
-    );
-    return false;
-  }
-
-  /** A destination outside of the mesh that is this very proxy: each request would make the next. */
-  #isOurs(address: string, port: number): boolean {
-    return this.#listeners.some(({ listener }) => listener.port === port && leadsTo(listener.hostname, address));
-  }
-
   #isSecure(endpoint: Endpoint): boolean {
     return endpoint.identity !== null || (this.#plan.upstreamTls && !/^(inbound:|outside\/)/.test(endpoint.home.name));
   }
 
-  #clusterEvents() {
+  #clusterEvents(): ClusterEvents {
     const { ejections } = this.#metrics;
     const { log } = this.#host;
     return {
@@ -479,15 +252,8 @@ export class WorkerPlane {
   }
 }
 
-function wayOf(plan: ListenerPlan): Way {
-  switch (plan.kind) {
-    case "service":
-      return serviceWay(plan.host, plan.servicePort);
-    case "forward":
-      return forwardWay();
-    case "inbound":
-      return inboundWay(plan.appPort);
-  }
+function isStrict(snapshot: Snapshot): boolean {
+  return snapshot.mesh.mtls !== "PERMISSIVE";
 }
 
 async function resolveHost(host: string): Promise<readonly string[]> {

@@ -4,8 +4,8 @@
  */
 import { jsonLog, type Log, messageOf, systemClock } from "../base/mod.ts";
 import type { SnapshotModel } from "../snapshot/mod.ts";
+import { Calls, type HostCall, type Message, type WorkerCall } from "./calls.ts";
 import { drained } from "./planes.ts";
-import { Calls, type HostCall, type Message, type WorkerCall } from "./threads.ts";
 import { WorkerPlane } from "./worker-plane.ts";
 
 declare const self: { onmessage: ((event: MessageEvent<Message>) => void) | null };

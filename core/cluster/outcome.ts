@@ -49,12 +49,12 @@ export function latencyAt(endpoint: Endpoint, now: number): number {
 
 /** Peak-sensitive: a rise counts at once, a fall sinks in with the time that has passed. */
 function observe(endpoint: Endpoint, latencyMs: number, now: number, outcome: Outcome): void {
-  const faded = Math.max(latencyAt(endpoint, now), 0);
+  const kept = endpoint.latency < 0 ? 0 : Math.exp((endpoint.observedAt - now) / DECAY_MS);
+  const faded = endpoint.latency * kept;
   if (outcome === Outcome.Cancelled && latencyMs <= faded) return;
   const failed = outcome !== Outcome.Success && outcome !== Outcome.Cancelled;
   const seen = failed ? Math.max(latencyMs, Math.max(faded, 1) * FAILURE_FACTOR) : latencyMs;
-  const weight = endpoint.latency < 0 ? 1 : 1 - Math.exp((endpoint.observedAt - now) / DECAY_MS);
-  endpoint.latency = Math.min(seen > faded ? seen : faded + seen * weight, MAX_LATENCY_MS);
+  endpoint.latency = Math.min(seen > faded ? seen : faded + seen * (1 - kept), MAX_LATENCY_MS);
   endpoint.observedAt = now;
 }
 

@@ -5,6 +5,7 @@
  */
 export { type CompileOptions, compile, isRunnable } from "./compile.ts";
 export { type LoadedDirectory, type LoadedFile, loadDirectory } from "./manifest/directory.ts";
+export { readPacked } from "./manifest/extism.ts";
 export { type LoadedModules, loadModules, type ModuleSources, readBeside } from "./manifest/module.ts";
 export { watchDirectory } from "./manifest/watch.ts";
 export type { Compiled, Condition, Module, RegisteredPort, Registration } from "./model.ts";

@@ -31,6 +31,10 @@ export interface RegisteredPort {
 export interface Module {
   readonly sha256: string;
   readonly bytes: Uint8Array;
+  /** What an Extism manifest sets beside its module; the Plugin's own config wins. */
+  readonly config?: Readonly<Record<string, string>>;
+  /** What must be kept to load it again without the files it came from. Left out: the bytes. */
+  readonly source?: Uint8Array;
 }
 
 /** What documents and registrations mean to proxies. */

@@ -97,7 +97,7 @@ function pluginOf(document: PluginDocument, around: Surroundings, report: Report
       : {
           id,
           sha256: module.sha256,
-          config: configText(config),
+          config: configText({ ...module.config, ...config }),
           destinations,
           failureMode: closed ? "closed" : "open",
           order,

@@ -238,7 +238,9 @@ async function moduleOf(submission: Submission, file: string, path: string): Pro
 /** The module that came along with a plugin; null for one that ships with the binary. */
 function sentModule(document: Document, whole: Whole): Module | null {
   if (!isKind(document, "Plugin") || document.body.spec.source.file === undefined) return null;
-  return whole.modules.get(documentKey(document)) ?? null;
+  const module = whole.modules.get(documentKey(document)) ?? null;
+  if (module?.source === undefined) return module;
+  return { sha256: new Bun.CryptoHasher("sha256").update(module.source).digest("hex"), bytes: module.source };
 }
 
 /** The problems of what was sent; those of others where they alone are the reason of a refusal. */

@@ -135,6 +135,7 @@ class ProxyDiscovery implements Discovery {
   readonly #uplink: Uplink;
   readonly #timers: Timer[] = [];
   #parts: Parts | null = null;
+  #disk: Disk | null = null;
   #hosts: Hosts;
   #refused: DiscoveryState["refused"] = null;
   #lastError: string | null = null;
@@ -229,11 +230,14 @@ class ProxyDiscovery implements Discovery {
     this.#hosts.giveUp("this proxy is stopping");
     this.#ready.reject(new Offline("Cannot become ready: this proxy is stopping"));
     await this.#parts?.serving.close();
+    await this.#disk?.close();
   }
 
   async #run(): Promise<void> {
     const { directory, token } = this.#options;
     const disk = directory === null ? null : await Disk.open(directory, (message) => this.#log.warn(message));
+    this.#disk = disk;
+    if (this.#closed) return await disk?.close();
     const keptSvid = (await disk?.loadSvid()) ?? null;
     const parsed = token === null ? null : parseJoinToken(token);
     const spiffeId = whoAmI(parsed, keptSvid, this.#options.workload);

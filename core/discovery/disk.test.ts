@@ -20,6 +20,7 @@ test("what is kept is read back by the next process, readable by the owner only"
 
   await disk.saveSvid(SVID);
   await disk.saveSnapshot({ model: modelOf([]), hosts: { cart: "shop/cart" } });
+  await disk.close();
 
   const next = await Disk.open(home.path, () => {});
   expect(await next.loadSvid()).toEqual(SVID);
@@ -53,6 +54,7 @@ test("plugins are checked when read, and go when no snapshot of this process or 
   expect(await disk.loadBlob(old)).toBeNull();
   await disk.saveSnapshot({ model: modelOf([kept]), hosts: {} });
   expect((await readdir(join(home.path, "plugins"))).sort()).toEqual([old, kept].sort());
+  await disk.close();
   await (await Disk.open(home.path, () => {})).saveSnapshot({ model: modelOf([kept]), hosts: {} });
   expect(await readdir(join(home.path, "plugins"))).toEqual([kept]);
 });
@@ -73,7 +75,9 @@ test("a plugin that is being written when a snapshot is kept is there afterwards
 test("a proxy keeps its name", async () => {
   await using home = await directory();
 
-  expect(await (await Disk.open(home.path, () => {})).proxyId("first")).toBe("first");
+  const disk = await Disk.open(home.path, () => {});
+  expect(await disk.proxyId("first")).toBe("first");
+  await disk.close();
   expect(await (await Disk.open(home.path, () => {})).proxyId("second")).toBe("first");
 });
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { messageOf } from "../base/mod.ts";
 import type { Svid } from "../identity/mod.ts";
 import type { SnapshotModel } from "../snapshot/mod.ts";
+import { lockDirectory } from "./lock.ts";
 
 /** What a proxy keeps so that it can serve without a control plane. */
 export interface LastGood {
@@ -29,16 +30,28 @@ export class Disk {
   /** Plugins of a snapshot that is still being tried: not named by the kept one yet. */
   readonly #fresh = new Set<string>();
 
-  private constructor(directory: string, warn: (message: string) => void) {
+  readonly #unlock: () => Promise<void>;
+
+  private constructor(directory: string, warn: (message: string) => void, unlock: () => Promise<void>) {
     this.#directory = directory;
     this.#warn = warn;
+    this.#unlock = unlock;
   }
 
-  /** Opens the directory, made if need be, readable by its owner only. */
+  /**
+   * Opens the directory, made if need be, readable by its owner only, and used by one process only.
+   *
+   * @throws {DirectoryInUse}
+   */
   static async open(directory: string, warn: (message: string) => void): Promise<Disk> {
     await mkdir(join(directory, BLOBS), { recursive: true, mode: 0o700 });
     await chmod(directory, 0o700);
-    return new Disk(directory, warn);
+    return new Disk(directory, warn, await lockDirectory(directory));
+  }
+
+  /** Gives the directory free; what it keeps stays. */
+  async close(): Promise<void> {
+    await this.#unlock();
   }
 
   /** The name kept here, or the given one, kept from now on. */

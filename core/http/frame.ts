@@ -121,9 +121,12 @@ export function isUpgradeProtocol(protocol: string): boolean {
 
 /** One Content-Length, or one Transfer-Encoding that is "chunked"; never both. */
 function frameLength(head: RequestHead | ResponseHead, i: number, id: Field, minor: number): number {
-  if (head.find(id, i + 1) >= 0) return refuse(head, "Content-Length or Transfer-Encoding repeated");
-  const other = head.find(id === Field.ContentLength ? Field.TransferEncoding : Field.ContentLength);
-  if (other >= 0) return refuse(head, "Content-Length together with Transfer-Encoding");
+  for (let k = i + 1; k < head.count; k++) {
+    const other = head.ids[k]!;
+    if (other === id) return refuse(head, "Content-Length or Transfer-Encoding repeated");
+    if (other === Field.ContentLength || other === Field.TransferEncoding)
+      return refuse(head, "Content-Length together with Transfer-Encoding");
+  }
   if (id === Field.ContentLength) {
     const length = parseDecimal(head.bytes, head.valueStart(i), head.valueEnd(i));
     if (length < 0) return refuse(head, "Content-Length is not one decimal number");

@@ -23,6 +23,10 @@ export const NO_EDITS: Edits = { drops: () => false, lines: NO_BYTES };
 
 const VERSION_LINE = latin1(" HTTP/1.1\r\nHost: ");
 const CRLF = latin1("\r\n");
+const LF = 10;
+const ONE = 49;
+/** " HTTP/1.1" and its CRLF. */
+const LINE_END_BYTES = 11;
 const CHUNKED_LINE = latin1("Transfer-Encoding: chunked\r\n");
 const EMPTY_LINE = latin1("Content-Length: 0\r\n");
 const UPGRADE_LINE = latin1("Connection: upgrade\r\nUpgrade: ");
@@ -46,6 +50,35 @@ export function writeRequestHead(
   policy: Edits | null,
   added: Lines,
 ): void {
+  if (goesOnAsItCame(head)) writeFields(to, head, route, policy, head.methodStart);
+  else {
+    writeRequestLine(to, head, authority);
+    writeFields(to, head, route, policy, -1);
+  }
+  to.copy(added.bytes, 0, added.length);
+  if (head.contentLength === CHUNKED) to.copy(CHUNKED_LINE, 0, CHUNKED_LINE.length);
+  else if (head.isHttp2 && lacksLength(head)) to.copy(EMPTY_LINE, 0, EMPTY_LINE.length);
+  if (head.upgrade) writeUpgrade(to, head);
+  to.copy(CRLF, 0, 2);
+}
+
+/**
+ * The usual head: a target in origin form, HTTP/1.1, and Host right behind it.
+ * Such a beginning leaves as one piece with the fields that follow. Where the
+ * line feed stands tells it from a head that was not read off HTTP/1.
+ */
+function goesOnAsItCame(head: RequestHead): boolean {
+  if (head.isHttp2 || head.minor === 0 || head.ids[0] !== Field.Host || head.pathStart !== head.methodEnd + 1)
+    return false;
+  const first = head.nameStart(0);
+  const target = head.hasQuery ? head.queryEnd : head.pathEnd;
+  if (head.count === 0 || first !== target + LINE_END_BYTES) return false;
+  // An HTTP/1.2 would be 1.1 from here on.
+  return head.bytes[first - 1] === LF && head.bytes[first - 3] === ONE;
+}
+
+/** Request line and Host, made anew. */
+function writeRequestLine(to: Stage, head: RequestHead, authority: Buffer): void {
   const { bytes } = head;
   if (head.method === Method.Other) to.copy(bytes, head.methodStart, head.methodEnd);
   else to.copy(METHOD_BYTES[head.method]!, 0, METHOD_BYTES[head.method]!.length);
@@ -55,12 +88,6 @@ export function writeRequestHead(
   to.copy(VERSION_LINE, 0, VERSION_LINE.length);
   if (head.authorityEnd > head.authorityStart) to.copy(bytes, head.authorityStart, head.authorityEnd);
   else to.copy(authority, 0, authority.length);
-  to.copy(CRLF, 0, 2);
-  writeFields(to, head, route, policy);
-  to.copy(added.bytes, 0, added.length);
-  if (head.contentLength === CHUNKED) to.copy(CHUNKED_LINE, 0, CHUNKED_LINE.length);
-  else if (head.isHttp2 && lacksLength(head)) to.copy(EMPTY_LINE, 0, EMPTY_LINE.length);
-  if (head.upgrade) writeUpgrade(to, head);
   to.copy(CRLF, 0, 2);
 }
 
@@ -79,11 +106,14 @@ function writeUpgrade(to: Stage, head: Fields): void {
   to.copy(CRLF, 0, 2);
 }
 
-/** The fields that go on, in runs of neighbours, then the lines of the edits. */
-function writeFields(to: Stage, head: Fields, route: Edits | null, policy: Edits | null): void {
+/**
+ * The fields that go on, in runs of neighbours, then the lines of the edits.
+ * `begun` is where a run has begun that holds the first field, or -1.
+ */
+function writeFields(to: Stage, head: Fields, route: Edits | null, policy: Edits | null, begun: number): void {
   const { bytes, hop, count } = head;
-  let run = -1;
-  for (let i = 0; i < count; i++) {
+  let run = begun;
+  for (let i = begun < 0 ? 0 : 1; i < count; i++) {
     const drop = hop[i] === 1 || route?.drops(head, i) === true || policy?.drops(head, i) === true;
     if (drop && run >= 0) {
       to.copy(bytes, run, head.nameStart(i));
@@ -117,7 +147,7 @@ export function writeResponseHead(
   to.byte(32);
   to.copy(head.bytes, head.reasonStart, head.reasonEnd);
   to.copy(CRLF, 0, 2);
-  writeFields(to, head, route, policy);
+  writeFields(to, head, route, policy, -1);
   if (announce === Announce.Chunks) to.copy(CHUNKED_LINE, 0, CHUNKED_LINE.length);
   else if (announce === Announce.Empty) to.copy(EMPTY_LINE, 0, EMPTY_LINE.length);
   if (head.status === 101) writeUpgrade(to, head);

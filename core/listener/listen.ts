@@ -270,6 +270,10 @@ function tlsHandlers(acceptor: Acceptor): object {
 function plainHandlers(acceptor: Acceptor): object {
   const owned = socketHandlers(acceptor.options.flush, (error) => acceptor.options.bug(error));
   const sniffs = acceptor.options.transport === "sniff";
+  const sniffFirst = (socket: Accepted, bytes: Buffer): void => {
+    if (socket.data?.pending != null) sniff(acceptor, socket, bytes);
+    else owned.data(socket, bytes);
+  };
   return {
     ...owned,
     open: (socket: Accepted) => {
@@ -277,10 +281,8 @@ function plainHandlers(acceptor: Acceptor): object {
       if (!sniffs) acceptor.plain(socket);
       else socket.data = { owner: null, pending: new Pending(acceptor.options, socket) };
     },
-    data: (socket: Accepted, bytes: Buffer) => {
-      if (socket.data?.pending != null) sniff(acceptor, socket, bytes);
-      else if (socket.data?.owner != null) owned.data(socket, bytes);
-    },
+    // Only what sniffs pays for the question: reading `data` of a socket is a call into Bun.
+    data: sniffs ? sniffFirst : owned.data,
     close: (socket: Accepted, error?: unknown) => {
       acceptor.leave();
       socket.data?.pending?.done();

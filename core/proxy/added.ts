@@ -18,6 +18,8 @@ export class AddedLines implements Lines {
   length = 0;
   readonly #ids: RequestIds;
   readonly #peers = new Map<string, Buffer>();
+  /** Who we were when the lines of the peers were made. */
+  #self: string | null = null;
 
   constructor(ids: RequestIds) {
     this.#ids = ids;
@@ -57,11 +59,14 @@ export class AddedLines implements Lines {
 
   /** x-forwarded-client-cert in Envoy's form; SPIFFE IDs hold none of its separators. */
   #peerLine(peer: string, self: string | null): Buffer {
-    const key = `${self}|${peer}`;
-    let line = this.#peers.get(key);
+    if (self !== this.#self) {
+      this.#self = self;
+      this.#peers.clear();
+    }
+    let line = this.#peers.get(peer);
     if (line === undefined) {
       line = latin1(`x-forwarded-client-cert: ${self === null ? "" : `By=${self};`}URI=${peer}\r\n`);
-      if (this.#peers.size < MAX_PEERS) this.#peers.set(key, line);
+      if (this.#peers.size < MAX_PEERS) this.#peers.set(peer, line);
     }
     return line;
   }

@@ -75,8 +75,6 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
   // route
   snapshot: Snapshot | null = null;
   entry: RouteEntry | null = null;
-  /** It has waited for another snapshot already. */
-  awaited = false;
   /** `<namespace>/<name>` of the service that is called; set for the policies. */
   service = "";
 
@@ -168,7 +166,6 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
     this.snapshot = null;
     this.entry = null;
     this.service = "";
-    this.awaited = false;
     this.changes = null;
     this.destination = "";
     this.policy = "";

@@ -14,8 +14,8 @@ import { ConnectFailed, MalformedRequest, MalformedResponse, UntrustedPeer, Upst
 import { forward, forwardBody } from "./forward.ts";
 import { GrpcStatus, grpcStatusIn, grpcTimeoutMs, isGrpc } from "./grpc.ts";
 import type { Mesh } from "./mesh.ts";
-import { rescue } from "./rescue.ts";
-import { retryRefusal } from "./retry.ts";
+import { reportBug, rescue, UNSENT } from "./rescue.ts";
+import { isBodyLost, retryRefusal } from "./retry.ts";
 import { attempt, serve } from "./serve.ts";
 import { armTimer, expiredWait } from "./timing.ts";
 import type { Way } from "./way.ts";
@@ -66,11 +66,16 @@ export class Serving implements ResponseHandler, Flow {
     this.#arm(exchange, generation, now);
   }
 
-  /** Goes on with an exchange that waited for its route. */
-  resume(exchange: MeshExchange): void {
-    const { generation } = exchange;
+  /** Goes on with an exchange that waited for its route, where it still does: `generation` is that of its wait. */
+  resume(exchange: MeshExchange, generation: number): void {
+    if (!isParked(exchange, generation)) return;
     serve(exchange, this.#mesh);
     this.#arm(exchange, generation, this.#mesh.deadlines.now);
+  }
+
+  /** Fails an exchange that waited for its route, where it still does. */
+  giveUp(exchange: MeshExchange, generation: number, failure: unknown): void {
+    if (isParked(exchange, generation)) this.rescue(failure, exchange);
   }
 
   #arm(exchange: MeshExchange, generation: number, now: number): void {
@@ -89,6 +94,8 @@ export class Serving implements ResponseHandler, Flow {
     // A repetition could not carry them.
     if (trailers !== null) exchange.replay = null;
     exchange.upstream?.finish(trailers);
+    // From here on it is the response that is waited for.
+    if (exchange.stage < Stage.Responding) this.#arm(exchange, exchange.generation, exchange.movedAt);
   }
 
   malformed(exchange: MeshExchange, status: number, problem: string): void {
@@ -114,24 +121,33 @@ export class Serving implements ResponseHandler, Flow {
   }
 
   ended(exchange: MeshExchange): void {
-    const { deadlines, recorder } = this.#mesh;
     if (exchange.stage !== Stage.Free) {
-      deadlines.clear(exchange.timer);
+      this.#mesh.deadlines.clear(exchange.timer);
       this.abandon(exchange, Outcome.Cancelled);
-      recorder.record(exchange, deadlines.now);
       this.active--;
+      this.#record(exchange);
     }
     exchange.clear();
     if (this.#free.length < MAX_FREE) this.#free.push(exchange);
   }
 
+  /** The connection goes on whatever becomes of its record. */
+  #record(exchange: MeshExchange): void {
+    try {
+      this.#mesh.recorder.record(exchange, this.#mesh.deadlines.now);
+    } catch (error) {
+      reportBug(error, this.#mesh);
+    }
+  }
+
   // ---- the connection ----
 
   connected(exchange: MeshExchange, connection: ClientStream): void {
+    const { generation } = exchange;
     try {
       forward(exchange, connection, this.#mesh);
     } catch (error) {
-      this.rescue(error, exchange);
+      rescue(error, exchange, generation, this.#mesh);
     }
   }
 
@@ -149,7 +165,7 @@ export class Serving implements ResponseHandler, Flow {
     const refusal = retryRefusal(exchange, sent, cluster.state.budget, deadlines.now);
     metrics.retries.with(cluster.name, refusal === null ? "made" : "refused").add();
     if (refusal !== null) {
-      exchange.detail = refusal;
+      exchange.detail = `not tried again: ${refusal}`;
       this.rescue(failure, exchange);
       return;
     }
@@ -160,12 +176,17 @@ export class Serving implements ResponseHandler, Flow {
     try {
       attempt(exchange.permitted!, this.#mesh);
     } catch (error) {
-      this.rescue(error, exchange);
+      rescue(error, exchange, generation, this.#mesh);
     }
     this.#arm(exchange, generation, deadlines.now);
   }
 
   // ---- upstream ----
+
+  downstreamDrained(exchange: MeshExchange): void {
+    exchange.movedAt = this.#mesh.deadlines.recent;
+    exchange.upstream?.readBody();
+  }
 
   informed(exchange: MeshExchange): void {
     const downstream = exchange.downstream!;
@@ -176,6 +197,10 @@ export class Serving implements ResponseHandler, Flow {
 
   response(exchange: MeshExchange): void {
     const { response, request } = exchange;
+    if (response.status === 503 && isUnsent(exchange)) {
+      this.#unsent(exchange);
+      return;
+    }
     const downstream = exchange.downstream!;
     exchange.stage = Stage.Responding;
     exchange.answeredAt = exchange.movedAt = this.#mesh.deadlines.now;
@@ -188,6 +213,15 @@ export class Serving implements ResponseHandler, Flow {
     exchange.tunnelled = true;
     exchange.bodySent = false;
     downstream.tunnel();
+  }
+
+  /** The peer's proxy is there and its app is not: as if the endpoint could not be reached. */
+  #unsent(exchange: MeshExchange): void {
+    const { authority } = exchange.endpoint!;
+    exchange.upstream?.abort();
+    this.#finish(exchange, Outcome.ConnectFailed);
+    const failure = new ConnectFailed(`Cannot reach the app behind ${authority}: it takes no connections`);
+    this.#retryOr(exchange, isBodyLost(exchange), failure);
   }
 
   responseBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
@@ -241,7 +275,7 @@ export class Serving implements ResponseHandler, Flow {
       armTimer(exchange, deadlines, waits, now);
       return;
     }
-    this.abandon(exchange, Outcome.Timeout);
+    this.abandon(exchange, blameFor(exchange));
     this.rescue(failure, exchange);
     stage.flush();
   }
@@ -269,8 +303,25 @@ export class Serving implements ResponseHandler, Flow {
   }
 
   rescue(error: unknown, exchange: MeshExchange): void {
-    rescue(error, exchange, this.#mesh.log, this.#mesh.bugId);
+    rescue(error, exchange, exchange.generation, this.#mesh);
   }
+}
+
+/** It may have been answered meanwhile, and the answer be on its way out. */
+function isParked(exchange: MeshExchange, generation: number): boolean {
+  return exchange.generation === generation && exchange.stage === Stage.Routing;
+}
+
+/** A downstream that stops reading or sending must not get the endpoint ejected; neither does a quiet tunnel. */
+function blameFor({ stage, tunnelled, bodySent, downstream, upstream }: MeshExchange): Outcome {
+  if (stage === Stage.Connecting) return Outcome.Timeout;
+  if (tunnelled || downstream!.blocked) return Outcome.Cancelled;
+  return bodySent || upstream?.blocked === true ? Outcome.Timeout : Outcome.Cancelled;
+}
+
+/** Only a proxy of the mesh is believed. */
+function isUnsent({ endpoint, response }: MeshExchange): boolean {
+  return endpoint !== null && endpoint.identity !== null && response.findName(UNSENT) >= 0;
 }
 
 /** Index of "DC" in RESPONSE_FLAGS. */
@@ -305,7 +356,7 @@ class Downstream implements RequestHandler {
     this.#serving.gone(exchange, problem);
   }
   drained(exchange: MeshExchange): void {
-    exchange.upstream?.readBody();
+    this.#serving.downstreamDrained(exchange);
   }
   ended(exchange: MeshExchange): void {
     this.#serving.ended(exchange);

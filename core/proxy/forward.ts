@@ -3,7 +3,7 @@ import { type ClientStream, Method } from "../http/mod.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
 import { UpstreamReset } from "./failure.ts";
 import type { Mesh } from "./mesh.ts";
-import { keepPiece, prepareReplay } from "./retry.ts";
+import { isBodyLost, keepPiece, prepareReplay } from "./retry.ts";
 
 const ESTABLISHED = latin1("Connection Established");
 
@@ -18,11 +18,11 @@ export function forward(exchange: MeshExchange, connection: ClientStream, mesh: 
     passage(exchange, connection);
     return;
   }
-  if (exchange.attempts === 1) prepareReplay(exchange);
-  else if (exchange.requestBytes > 0 && exchange.replay === null) {
+  if (isBodyLost(exchange)) {
     connection.close();
     throw new UpstreamReset("Cannot repeat the request: its body is no longer at hand");
   }
+  if (exchange.replay === null) prepareReplay(exchange);
   const authority = exchange.request.authorityEnd > 0 ? NO_BYTES : latin1(exchange.cluster!.service.host);
   const added = mesh.added.of(exchange, mesh.self.principal, mesh.deadlines.recent);
   connection.send(exchange, authority, exchange.backend?.requestEdits ?? null, exchange.changes, added);

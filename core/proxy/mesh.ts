@@ -33,8 +33,6 @@ export interface Mesh {
   isKnownAbsent(host: string): boolean;
   /** Parks the exchange until discovery has answered for a host; it comes back by `serve`. False, for a way to return. */
   want(exchange: MeshExchange, host: string): boolean;
-  /** Parks the exchange until there is another snapshot; fails it with what `missing` makes where none comes soon. False. */
-  awaitSnapshot(exchange: MeshExchange, missing: () => Error): boolean;
   /** Chooses a destination outside the mesh; false where the exchange is parked for the addresses of a name. */
   leave(exchange: MeshExchange, host: string, port: number): boolean;
 }

@@ -62,6 +62,9 @@ export interface Self {
   principal: string | null;
 }
 
+/** Stands for the service of a request that came to none. */
+const NO_SERVICE = Object.freeze({});
+
 /** Writes down an outcome: once per exchange, after its last byte. */
 export class Recorder {
   readonly #clock: Clock;
@@ -69,8 +72,10 @@ export class Recorder {
   readonly #mesh: MeshMetrics;
   readonly #log: LogWriter | null;
   readonly #self: Self;
-  /** Edges of requests that met no endpoint, by service; and of inbound ones, by port and peer. */
-  readonly #edges = new Map<string, Edge>();
+  /** Edges of outbound requests that met no endpoint, by cluster. */
+  readonly #unmet = new Map<string, Edge>();
+  /** Edges of inbound requests, by the service that brought them and the peer. */
+  readonly #inbound = new WeakMap<object, Map<string | null, Edge>>();
 
   constructor(clock: Clock, istio: IstioMetrics, mesh: MeshMetrics, log: LogWriter | null, self: Self) {
     this.#clock = clock;
@@ -119,19 +124,20 @@ export class Recorder {
 
   #unmetEdge(exchange: MeshExchange): Edge {
     const key = exchange.cluster?.name ?? "";
-    let edge = this.#edges.get(key);
+    let edge = this.#unmet.get(key);
     if (edge === undefined) {
       edge = this.#outboundEdge(exchange, null);
-      this.#edges.set(key, edge);
+      this.#unmet.set(key, edge);
     }
     return edge;
   }
 
   #inboundEdge(exchange: MeshExchange): Edge {
     const { peer, secure } = exchange.downstream!.connection;
-    const service = exchange.cluster?.service ?? null;
-    const key = `${peer}|${service?.host}`;
-    let edge = this.#edges.get(key);
+    // The one backend of an inbound rule is the app: known also where a policy refused.
+    const service = exchange.entry?.rule.backends[0]?.cluster?.service ?? null;
+    const edges = this.#inboundEdges(service ?? NO_SERVICE);
+    let edge = edges.get(peer);
     if (edge === undefined) {
       edge = this.#istio.edge({
         reporter: "destination",
@@ -143,9 +149,18 @@ export class Recorder {
         protocol: "http",
         security: secure ? "mutual_tls" : "none",
       });
-      this.#edges.set(key, edge);
+      edges.set(peer, edge);
     }
     return edge;
+  }
+
+  #inboundEdges(service: object): Map<string | null, Edge> {
+    let edges = this.#inbound.get(service);
+    if (edges === undefined) {
+      edges = new Map();
+      this.#inbound.set(service, edges);
+    }
+    return edges;
   }
 
   #line(log: LogWriter, exchange: MeshExchange, duration: number, sent: number): void {

@@ -1,4 +1,4 @@
-import { type Log, latin1, MeshError, messageOf, NO_BYTES } from "../base/mod.ts";
+import { latin1, MeshError, messageOf, NO_BYTES } from "../base/mod.ts";
 import { flagOf, PolicyFault } from "../policy/mod.ts";
 import { RESPONSE_FLAGS, type ResponseFlag } from "../telemetry/mod.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
@@ -20,6 +20,7 @@ import {
   UpstreamReset,
 } from "./failure.ts";
 import { GrpcStatus, grpcRefusal, grpcStatusOf } from "./grpc.ts";
+import type { Mesh } from "./mesh.ts";
 
 interface Outcome {
   readonly status: number;
@@ -59,6 +60,13 @@ function outcomeOf(error: unknown): Outcome {
   return (error instanceof MeshError ? TABLE.get(error.constructor) : undefined) ?? BUG;
 }
 
+/**
+ * Tells the proxy of a peer that the app was not reached: what was sent may go
+ * to another instance. It is for proxies only and never passed on, so that no
+ * app can repeat it by accident.
+ */
+export const UNSENT = "x-mesh-unsent";
+
 const PLAIN = "Content-Type: text/plain; charset=utf-8\r\n";
 
 /**
@@ -66,32 +74,44 @@ const PLAIN = "Content-Type: text/plain; charset=utf-8\r\n";
  * that looks truncated. The caller of an outbound listener is our own app and
  * is told the reason; a peer learns the status only. A bug is logged with an
  * id, and the id is all that anybody is told.
+ *
+ * @param generation of the exchange when what failed began: it may be over by
+ * now, and serve somebody else.
  */
-export function rescue(error: unknown, exchange: MeshExchange, log: Log, bugId: () => string): void {
-  const { downstream } = exchange;
-  if (exchange.stage === Stage.Over || downstream === null) return;
+export function rescue(error: unknown, exchange: MeshExchange, generation: number, reports: Reports): void {
   const outcome = outcomeOf(error);
-  let reason = messageOf(error);
-  if (outcome === BUG) {
-    reason = `bug ${bugId()}`;
-    log.error("a request met a bug", { id: reason, stack: error instanceof Error ? error.stack : messageOf(error) });
-  }
+  const reason = outcome === BUG ? reportBug(error, reports) : messageOf(error);
+  const { downstream } = exchange;
+  if (exchange.generation !== generation || exchange.stage === Stage.Over || downstream === null) return;
   exchange.flag = RESPONSE_FLAGS.indexOf(outcome.flag);
-  exchange.detail = reason;
+  // What was noted before stays: why there is no other attempt, or a policy that faulted and let it through.
+  exchange.detail = exchange.detail === "" ? reason : `${reason} (${exchange.detail})`;
   exchange.stage = Stage.Over;
   if (downstream.responseStarted) {
     downstream.abort();
     return;
   }
-  if (exchange.isGrpc && exchange.request.isHttp2) {
-    answerCall(exchange, outcome.status, error instanceof RequestTimeout ? GrpcStatus.DeadlineExceeded : -1, reason);
+  const told = downstream.connection.direction === "outbound" || outcome === BUG;
+  const unsent = !told && error instanceof ConnectFailed && downstream.connection.peer !== null;
+  if (isCall(exchange)) {
+    const late = error instanceof RequestTimeout;
+    const grpcStatus = late ? GrpcStatus.DeadlineExceeded : grpcStatusOf(outcome.status);
+    answerCall(exchange, grpcStatus, told ? reason : `${outcome.status}`, unsent);
     return;
   }
   exchange.status = outcome.status;
-  const told = downstream.connection.direction === "outbound" || outcome === BUG;
-  const fields = told ? `${PLAIN}x-mesh-flag: ${outcome.flag}\r\n` : PLAIN;
+  const fields = told ? `${PLAIN}x-mesh-flag: ${outcome.flag}\r\n` : unsent ? `${PLAIN}${UNSENT}: 1\r\n` : PLAIN;
   const body = told ? `${reason}\n` : `${outcome.status}\n`;
   downstream.answer(exchange, outcome.status, latin1(fields), Buffer.from(body));
+}
+
+type Reports = Pick<Mesh, "log" | "bugId">;
+
+/** Logs an error that nobody threw on purpose; the name it goes by. */
+export function reportBug(error: unknown, { log, bugId }: Reports): string {
+  const id = `bug ${bugId()}`;
+  log.error("a request met a bug", { id, stack: error instanceof Error ? error.stack : messageOf(error) });
+  return id;
 }
 
 /** Answers an exchange as the policy did that did not let it through. */
@@ -100,22 +120,23 @@ export function refuse(exchange: MeshExchange): void {
   exchange.flag = RESPONSE_FLAGS.indexOf(flagOf(refusal));
   exchange.detail = `policy "${exchange.policy}" answered ${refusal.status}`;
   exchange.stage = Stage.Over;
-  if (exchange.isGrpc && exchange.request.isHttp2) {
-    answerCall(exchange, refusal.status, -1, refusal.body.utf8Slice());
+  if (isCall(exchange)) {
+    answerCall(exchange, grpcStatusOf(refusal.status), refusal.body.utf8Slice(), false);
     return;
   }
   exchange.status = refusal.status;
   exchange.downstream!.answer(exchange, refusal.status, refusal.headers.lines, refusal.body);
 }
 
-/**
- * Answers a gRPC call in its own words: HTTP has nothing to complain of, the
- * status is a field. Who is told the reason is as for other requests.
- */
-function answerCall(exchange: MeshExchange, status: number, grpcStatus: number, reason: string): void {
-  const downstream = exchange.downstream!;
+/** A gRPC call that can be answered as one. */
+function isCall({ isGrpc, request }: MeshExchange): boolean {
+  return isGrpc && request.isHttp2;
+}
+
+/** Answers a gRPC call in its own words: HTTP has nothing to complain of, the status is a field. */
+function answerCall(exchange: MeshExchange, grpcStatus: number, message: string, unsent: boolean): void {
   exchange.status = 200;
-  exchange.grpcStatus = grpcStatus < 0 ? grpcStatusOf(status) : grpcStatus;
-  const told = downstream.connection.direction === "outbound" ? reason : `${status}`;
-  downstream.answer(exchange, 200, latin1(grpcRefusal(exchange.grpcStatus, told)), NO_BYTES);
+  exchange.grpcStatus = grpcStatus;
+  const fields = grpcRefusal(grpcStatus, message) + (unsent ? `${UNSENT}: 1\r\n` : "");
+  exchange.downstream!.answer(exchange, 200, latin1(fields), NO_BYTES);
 }

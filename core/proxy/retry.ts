@@ -28,8 +28,13 @@ export function retryRefusal(exchange: MeshExchange, sent: boolean, budget: Retr
   if (exchange.downstream === null || exchange.downstream.responseStarted) return "the response has begun";
   if (exchange.attempts >= MAX_ATTEMPTS) return `${exchange.attempts} attempts have failed`;
   if (sent && !isIdempotent(exchange)) return "the request was sent and may not be repeated";
-  if (sent && exchange.requestBytes > 0 && exchange.replay === null) return "its body is no longer at hand";
+  if (sent && isBodyLost(exchange)) return "its body is no longer at hand";
   return budget.withdraw(now) ? null : "the retry budget is used up";
+}
+
+/** Some of the body, or its trailers, has gone by and was not kept. */
+export function isBodyLost({ replay, requestBytes, bodySent, request }: MeshExchange): boolean {
+  return replay === null && (requestBytes > 0 || (bodySent && request.contentLength !== 0));
 }
 
 /** Begins to keep the body of a request that could be sent again. */

@@ -14,12 +14,13 @@ import { refuse, rescue } from "./rescue.ts";
  *
  * accept → identify → decode came before (core/listener, core/http); here is
  * route → filterRequest → [ balance → connect → forward ] × attempts. What the
- * upstream answers comes back by callbacks (responding.ts): filterResponse,
+ * upstream answers comes back by callbacks (flow.ts): filterResponse,
  * then `record`, once, behind the last byte. A stage that must wait returns
  * null and parks the exchange: it is resumed by `serve`, or by `forward` when
  * its connection is there. Nothing here makes a promise.
  */
 export function serve(exchange: MeshExchange, mesh: Mesh): void {
+  const { generation } = exchange;
   try {
     if (!route(exchange, mesh)) return; //                      NoRoute, MethodRefused, EgressRefused; false: parked
     const permitted = filterRequest(exchange); //                PolicyFault
@@ -27,7 +28,7 @@ export function serve(exchange: MeshExchange, mesh: Mesh): void {
       refuse(exchange); //                 denied or limited: the policy's own answer
     else attempt(permitted, mesh);
   } catch (error) {
-    rescue(error, exchange, mesh.log, mesh.bugId);
+    rescue(error, exchange, generation, mesh);
   }
 }
 
@@ -51,8 +52,10 @@ function route(exchange: MeshExchange, mesh: Mesh): boolean {
 
 /** Chooses the backend once, and an endpoint for each attempt. */
 function balance(exchange: MeshExchange, mesh: Mesh): Endpoint {
-  const now = mesh.deadlines.now;
+  // The event that led here has read the clock; only policies take a time of their own.
+  const now = exchange.policies.length === 0 ? mesh.deadlines.recent : mesh.deadlines.now;
   const cluster = exchange.cluster ?? chooseCluster(exchange, mesh);
+  exchange.cluster = cluster;
   if (exchange.attempts === 0) cluster.state.budget.deposit(now);
   const endpoint = pick(cluster, mesh.random, now, exchange.previous);
   if (endpoint === null) {
@@ -61,7 +64,6 @@ function balance(exchange: MeshExchange, mesh: Mesh): Endpoint {
     );
   }
   begin(endpoint);
-  exchange.cluster = cluster;
   exchange.endpoint = endpoint;
   exchange.attemptOpen = true;
   exchange.attempts++;

@@ -1,6 +1,6 @@
 import { latin1 } from "../base/mod.ts";
 import { METHOD_NAMES, Method } from "../http/mod.ts";
-import type { Service, ServicePort } from "../snapshot/mod.ts";
+import type { Service, ServicePort, Snapshot } from "../snapshot/mod.ts";
 import type { MeshExchange } from "./exchange.ts";
 import { EgressRefused, MethodRefused, NoRoute } from "./failure.ts";
 import type { Mesh } from "./mesh.ts";
@@ -17,11 +17,16 @@ export interface Way {
 /** An explicit listener: everything goes to one port of one service, whatever the Host. Port 0 is the usual one. */
 export function serviceWay(host: string, port: number): Way {
   const name = latin1(host);
+  let snapshot: Snapshot | null = null;
+  let service: Service | null = null;
   return {
     direction: "outbound",
     route(exchange, mesh) {
       if (exchange.request.method === Method.Connect) throw refusedMethod(exchange, "this listener serves one service");
-      const service = mesh.snapshot.lookupHost(name, 0, name.length);
+      if (snapshot !== mesh.snapshot) {
+        snapshot = mesh.snapshot;
+        service = snapshot.lookupHost(name, 0, name.length);
+      }
       if (service === null && !mesh.isKnownAbsent(host)) return mesh.want(exchange, host);
       if (service === null) throw new NoRoute(`Cannot route to "${host}": there is no such service`);
       const found = service.port(port);

@@ -175,3 +175,9 @@ function read(text: string): readonly Document[] {
   expect(problems).toEqual([]);
   return documents;
 }
+
+test("an Extism manifest beside the documents is none of them, and no mistake", () => {
+  const parsed = parseDocuments([{ file: "manifest.yaml", text: "wasm: [{path: p.wasm}]\nconfig: {a: b}\n" }]);
+
+  expect(parsed).toEqual({ documents: [], problems: [] });
+});

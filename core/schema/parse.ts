@@ -70,7 +70,8 @@ class Reader {
     // A key given twice leaves a document that can be read: its other problems are told too.
     if (yaml.errors.some(({ code }) => code !== "DUPLICATE_KEY")) return;
     const raw = this.#plain(yaml);
-    if (raw !== null && raw !== undefined) this.#readValue(yaml, raw, []);
+    if (raw === null || raw === undefined || isExtismManifest(raw)) return;
+    this.#readValue(yaml, raw, []);
   }
 
   /** The document as plain JSON data; null where it has no end. */
@@ -183,4 +184,9 @@ class Reader {
     const sentence = where === "" ? message : `${where} ${message}`;
     this.problems.push(problemOf(this.#file, sentence, { ...place, path: where, ...more }));
   }
+}
+
+/** A Plugin may name one that lies beside it: no document of ours, and no mistake. */
+function isExtismManifest(raw: unknown): boolean {
+  return typeof raw === "object" && raw !== null && "wasm" in raw && !("apiVersion" in raw) && !("kind" in raw);
 }

@@ -118,7 +118,7 @@ export class Pool implements ConnectionKeeper {
       connection.close();
       return;
     }
-    connection.idleSince = this.#settings.deadlines.now;
+    connection.idleSince = this.#settings.deadlines.recent;
     this.#idle.push(connection);
   }
 

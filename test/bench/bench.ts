@@ -2,9 +2,11 @@
  * What a request costs, beside HAProxy, nginx and Envoy: `npm run bench`.
  *
  *   npm run bench -- [--quick] [--rounds N] [--only WORD,…]
+ *   npm run bench -- --soak [--seconds N]
  *
  * `--only` keeps peers and cases whose name contains a word; a partial or
- * quick run prints its tables and leaves RESULTS.md as it is.
+ * quick run prints its tables and leaves RESULTS.md as it is. `--soak` looks
+ * whether memory stays flat instead.
  * @module
  */
 import { join } from "node:path";
@@ -16,16 +18,24 @@ import { envoy } from "./peers/envoy.ts";
 import { haproxy } from "./peers/haproxy.ts";
 import { mesh } from "./peers/mesh.ts";
 import { nginx } from "./peers/nginx.ts";
-import { markdown, NOISE, ratios } from "./report.ts";
+import { markdown, NOISE, policies, ratios } from "./report.ts";
 import { directLatency, isDisturbed, type Origin, type Plan, playRound, type Round, startOrigin } from "./round.ts";
+import { soak } from "./soak.ts";
 
 const RESULTS = join(import.meta.dir, "RESULTS.md");
 const PEERS: readonly Peer[] = [mesh, haproxy, nginx, envoy, { ...haproxy, name: NOISE }];
 const FULL: Plan = { idle: 2, warmUp: 2, saturate: 4, pace: 5 };
 const QUICK: Plan = { idle: 0.5, warmUp: 1, saturate: 1, pace: 1 };
+const SOAK_SECONDS = 120;
 
 const { values: options } = parseArgs({
-  options: { quick: { type: "boolean" }, rounds: { type: "string" }, only: { type: "string" } },
+  options: {
+    quick: { type: "boolean" },
+    rounds: { type: "string" },
+    only: { type: "string" },
+    soak: { type: "boolean" },
+    seconds: { type: "string" },
+  },
 });
 const words = options.only?.toLowerCase().split(",") ?? [];
 const plan = options.quick ? QUICK : FULL;
@@ -36,15 +46,16 @@ if (impossible !== null) {
   console.error(`Cannot measure: ${impossible}`);
   process.exit(1);
 }
-await main();
+if (options.soak) process.exitCode = (await soak(Number(options.seconds ?? SOAK_SECONDS))) ? 0 : 1;
+else await main();
 
 async function main(): Promise<void> {
   const { peers, missing } = await present();
   await using origin = await startOrigin();
   const { played, direct } = await play(peers, origin);
-  const report = { played, direct, missing, plan, rounds, versions: await versions() };
+  const report = { played, direct, missing, plan, rounds, versions: await versions(), policy: policiesOf(peers) };
   const text = markdown(report);
-  console.log(`\n${text}\n${ratios(played)}`);
+  console.log(`\n${text}\n${ratios(played)}\n${policies(played)}`);
   if (words.length === 0 && !options.quick) await Bun.write(RESULTS, text);
 }
 
@@ -58,6 +69,7 @@ async function play(peers: readonly Peer[], origin: Origin) {
     direct.push(await directLatency(origin, plan));
     for (const kind of cases) {
       for (const peer of peers) {
+        if (kind === "one hop, one policy" && peer.policy === undefined) continue;
         const round = await quietRound(() => playRound(peer, kind, origin, authority, plan));
         const before = played.get(kind)!.get(peer.name) ?? [];
         played.get(kind)!.set(peer.name, [...before, round]);
@@ -90,6 +102,10 @@ async function present(): Promise<{ peers: readonly Peer[]; missing: readonly st
   }
   for (const line of missing) console.log(`left out: ${line}`);
   return { peers, missing };
+}
+
+function policiesOf(peers: readonly Peer[]): string[] {
+  return peers.flatMap(({ name, policy }) => (policy === undefined ? [] : [`${name} runs ${policy}`]));
 }
 
 /** Whether the words name it, or none of its kind. */

@@ -24,9 +24,14 @@ export interface Latency {
 }
 
 /** As many requests as go through in the time. */
-export async function saturate(port: number, workload: Workload, seconds: number): Promise<Throughput> {
-  const script = join(import.meta.dir, `${workload}.lua`);
-  const wrk = ["wrk", "-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${port}/`];
+export function saturate(port: number, workload: Workload, seconds: number): Promise<Throughput> {
+  return load(port, workload, CONNECTIONS, seconds);
+}
+
+/** The requests of a Lua script beside this file. */
+export async function load(port: number, kind: string, connections: number, seconds: number): Promise<Throughput> {
+  const script = join(import.meta.dir, `${kind}.lua`);
+  const wrk = ["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${port}/`];
   const done = `BENCH_DONE=${join(import.meta.dir, "done.lua")}`;
   const said = await output(["taskset", "-c", String(LOAD_CORE), "env", done, ...wrk]);
   const { requests, micros, errors } = JSON.parse(said.slice(said.indexOf("{")));

@@ -1,7 +1,7 @@
 import type { Folder, IdentityFiles } from "../harness/mod.ts";
 
-/** What is compared: one proxy between load and origin, or two with mutual TLS between them. */
-export const CASES = ["one hop", "mutual TLS, two hops"] as const;
+/** What is compared: one proxy between load and origin, the same with a policy, or two with mutual TLS between them. */
+export const CASES = ["one hop", "one hop, one policy", "mutual TLS, two hops"] as const;
 export type Case = (typeof CASES)[number];
 
 /** Where one proxy stands. */
@@ -19,6 +19,8 @@ export interface Hop {
   /** A free port for metrics or administration. */
   readonly admin: number;
   readonly identity: IdentityFiles;
+  /** It runs a policy that looks for the header `x-tester`, which no request of the load has. */
+  readonly policy: boolean;
 }
 
 /** Name in the identity of every hop, for the peers that check host names. */
@@ -32,6 +34,8 @@ export const SPIFFE_ID = "spiffe://cluster.local/ns/default/sa/web";
  */
 export interface Peer {
   readonly name: string;
+  /** What runs its policy; absent: it takes no part in that case. */
+  readonly policy?: string;
   /** Why it cannot take part; null when it can. */
   lacking(): Promise<string | null>;
   /** The command that runs one hop; its config is written on the way. */

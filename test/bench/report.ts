@@ -14,6 +14,8 @@ export interface Report {
   readonly plan: Plan;
   readonly rounds: number;
   readonly versions: readonly string[];
+  /** What runs the policy of each peer that has one. */
+  readonly policy: readonly string[];
 }
 
 /** The peer whose second row, played like any other, shows how far two equal things lie apart. */
@@ -23,14 +25,19 @@ const BASE = "HAProxy";
 /** Ratios of CPU time that DESIGN asks of us, by case and peer; they hold for varied requests. */
 const REACH: Readonly<Record<Case, Readonly<Record<string, number>>>> = {
   "one hop": { HAProxy: 1.0, Envoy: 0.4 },
+  "one hop, one policy": {},
   "mutual TLS, two hops": { HAProxy: 1.0, Envoy: 0.35 },
 };
+
+/** What DESIGN allows an Extism policy to add to a request, microseconds. */
+const POLICY_US = 4;
 
 /** The whole report as Markdown. */
 export function markdown(report: Report): string {
   return [
     "# Numbers\n",
     ratios(report.played),
+    policies(report.played),
     ...CASES.filter((kind) => report.played.has(kind)).map((kind) => section(kind, report)),
     method(report),
   ].join("\n");
@@ -52,6 +59,18 @@ export function ratios(played: Played): string {
   }
   if (rows.length === 0) return "mesh was not measured.\n";
   return table(["case", "requests", "CPU per request", "ratio", "to reach at most"], rows);
+}
+
+/** What a policy costs: the difference between two cases of one run. */
+export function policies(played: Played): string {
+  const rows = [...(played.get("one hop, one policy") ?? [])].flatMap(([name, rounds]) => {
+    const without = played.get("one hop")?.get(name);
+    if (!without) return [];
+    const reach = name === "mesh" ? String(POLICY_US) : "";
+    return [[name, ...WORKLOADS.map((workload) => (cpu(rounds, workload) - cpu(without, workload)).toFixed(1)), reach]];
+  });
+  if (rows.length === 0) return "";
+  return table(["one policy adds, us/request", ...WORKLOADS, "to reach at most"], rows);
 }
 
 function section(kind: Case, { played, direct }: Report): string {
@@ -121,7 +140,7 @@ function footprint(peers: readonly (readonly [string, readonly Round[]])[]): str
   );
 }
 
-function method({ plan, rounds, missing, versions }: Report): string {
+function method({ plan, rounds, missing, versions, policy }: Report): string {
   return `## Machine and method
 
 ${cpus().length} x ${cpus()[0]?.model ?? "unknown processor"}, Linux ${release()}. ${versions.join(", ")}.
@@ -130,6 +149,8 @@ ${missing.length > 0 ? `Left out: ${missing.join("; ")}.\n` : ""}
   (nginx, 100-byte answers) share core 1. "others on the core" is what else ran on core 0, in cores.
 - Every proxy runs with one thread, a route on \`/api/\`, metrics on and access log off; with two hops, TLS 1.3
   between them, a certificate asked of both sides, and the numbers are sums over both.
+- "one policy": ${policy.join("; ")}. It asks for one header, which no request has. Peers without such
+  a thing take no part. Envoy's Proxy-Wasm, the nearest of kin, is not measured.
 - CPU time is what the scheduler charged to all threads of the proxies (schedstat), over the requests that wrk
   counted. It tells the cost of a request even where wrk or the origin is the limit.
 - "varied": every request has another path, query and traceparent, and one of 64 cookies. This is the row that
@@ -153,7 +174,7 @@ export function median<T>(items: readonly T[], of: (item: T) => number): number 
   return sorted.length % 2 === 1 ? sorted[middle]! : ((sorted[middle - 1] ?? Number.NaN) + sorted[middle]!) / 2;
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   return `${[line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n")}\n`;
 }

@@ -125,8 +125,8 @@ async function saturated(programs: readonly Pinned[], port: number, workload: Wo
 async function layOut(kind: Case, origin: Origin, authority: Certificates, folder: Folder): Promise<readonly Hop[]> {
   const identity = await authority.issue(SPIFFE_ID, 3600, HOSTNAME);
   const [front, back, admin, otherAdmin] = [freePort(), freePort(), freePort(), freePort()];
-  const plain = { accepts: "plain", dials: "plain", identity } as const;
-  if (kind === "one hop") return [{ ...plain, folder, port: front, upstream: origin.port, admin }];
+  const plain = { accepts: "plain", dials: "plain", identity, policy: kind === "one hop, one policy" } as const;
+  if (kind !== "mutual TLS, two hops") return [{ ...plain, folder, port: front, upstream: origin.port, admin }];
   const far: Folder = {
     ...folder,
     path: `${folder.path}/far`,
@@ -145,7 +145,7 @@ function listens(port: number, log: string): Promise<unknown> {
 }
 
 /** Waits for a 200 through all hops. */
-function answers(port: number, log: string): Promise<unknown> {
+export function answers(port: number, log: string): Promise<unknown> {
   return orWhatItSaid(log, async () => (await request(port, { target: "/api/items" })).status === 200);
 }
 
@@ -162,7 +162,7 @@ function larger(a: Memory, b: Memory): Memory {
   return a.rss > b.rss ? a : b;
 }
 
-function freePort(): number {
+export function freePort(): number {
   const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   listener.stop(true);
   return listener.port;

@@ -202,7 +202,8 @@ async function metricsText(address: string): Promise<string> {
   return await (await fetch(`http://${address}/metrics`)).text();
 }
 
-function sumOf(text: string, name: string, labels: Readonly<Record<string, string>>): number {
+/** Sum of the series of a metric with these labels. */
+export function sumOf(text: string, name: string, labels: Readonly<Record<string, string>>): number {
   const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
   const series = text.split("\n").filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
   const holds = series.filter((line) => wanted.every((label) => line.includes(label)));

@@ -175,7 +175,7 @@ test("what a proxy keeps is for its owner only", async () => {
   await web.discovery.ready;
 
   await eventually(async () =>
-    expect((await readdir(folder.path)).sort()).toEqual(["plugins", "proxy-id", "snapshot.json", "svid.json"]),
+    expect((await readdir(folder.path)).sort()).toEqual(["lock", "plugins", "proxy-id", "snapshot.json", "svid.json"]),
   );
 
   expect((await stat(folder.path)).mode & 0o777).toBe(0o700);

@@ -30,6 +30,42 @@ test("a module that is not there, no file or not the one its author hashed is re
   expect(await load(`source: {file: p.wasm}, sha256: "${"0".repeat(64)}"`)).toMatchObject({ path: "spec.sha256" });
 });
 
+test("an Extism manifest brings its module and its config, and can be loaded again without the files", async () => {
+  await using folder = temporaryFolder();
+  const file = join(folder.path, "mesh.yaml");
+  const sha256 = new Bun.CryptoHasher("sha256").update("wasm").digest("hex");
+  await folder.write("key/p.wasm", "wasm");
+  await folder.write("key/manifest.yaml", `wasm: [{path: p.wasm, hash: ${sha256}}]\nconfig: {header: x-key}\n`);
+  const documents = plugin(file, "source: {file: key/manifest.yaml}");
+
+  const module = (await loadModules(documents, sources())).modules.get("Plugin/default/p")!;
+  const again = await loadModules(documents, { ...sources(), readFile: async () => module.source! });
+
+  expect(module).toMatchObject({ sha256, config: { header: "x-key" } });
+  expect(again.modules.get("Plugin/default/p")).toEqual(module);
+});
+
+test("a manifest that is no good is refused with the reason, at the place that names it", async () => {
+  await using folder = temporaryFolder();
+  const file = join(folder.path, "mesh.yaml");
+  await folder.write("p.wasm", "wasm");
+  const bad = {
+    "wasm: [": /Cannot load the Extism manifest: .* at line 1/,
+    "wasm: []": /"wasm" is not one module/,
+    "wasm: [{path: gone.wasm}]": /no such file/,
+    [`wasm: [{path: p.wasm, hash: "${"0".repeat(64)}"}]`]: /the SHA-256 of the module is/,
+    "wasm: [{url: 'https://example.org/p.wasm'}]": /has no "path" and no "data"/,
+    "wasm: [{path: p.wasm}]\nallowed_hosts: ['*']": /policies have none/,
+    "wasm: [{path: p.wasm}]\nconfig: {limit: 5}": /"limit" in "config" is not text/,
+  };
+
+  for (const [text, why] of Object.entries(bad)) {
+    await folder.write("manifest.yml", text);
+    const { problems } = await loadModules(plugin(file, "source: {file: manifest.yml}"), sources());
+    expect(problems).toMatchObject([{ file, line: 1, path: "spec.source.file", message: expect.stringMatching(why) }]);
+  }
+});
+
 test("a plugin that ships with mesh comes by its name", async () => {
   const known = { sha256: "abc", bytes: new Uint8Array(1) };
 

@@ -5,6 +5,7 @@ import type { Problem } from "../../config/mod.ts";
 import { type Document, type DocumentOf, documentKey, isKind } from "../../schema/mod.ts";
 import type { Module } from "../model.ts";
 import { Report } from "../report.ts";
+import { readPacked } from "./extism.ts";
 
 /** Where the modules of plugins come from. */
 export interface ModuleSources {
@@ -62,12 +63,10 @@ async function fetchModule(
     return module;
   }
   try {
-    const bytes = await sources.readFile(plugin.file, file ?? "");
-    return { sha256: new Bun.CryptoHasher("sha256").update(bytes).digest("hex"), bytes };
+    return await readPacked(file ?? "", (path) => sources.readFile(plugin.file, path));
   } catch (error) {
-    report.error(plugin, ["spec", "source", "file"], `must be a module that can be read: ${messageOf(error)}`, {
-      found: file ?? "",
-    });
+    const message = `must be a module that can be read: ${messageOf(error)}`;
+    report.error(plugin, ["spec", "source", "file"], message, { found: file ?? "" });
     return null;
   }
 }

@@ -27,7 +27,7 @@ export class Http2ServerStream extends Stream implements ServerStream {
   }
 
   get connection(): ConnectionFacts {
-    return this.#server.facts;
+    return this.#server.connection;
   }
   get exchange(): Exchange | null {
     return this.#exchange;

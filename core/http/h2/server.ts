@@ -30,7 +30,7 @@ const LENGTH = Buffer.from("content-length");
 
 /** The server side of an HTTP/2 connection. */
 export class ServerMux extends Connection {
-  readonly facts: ConnectionFacts;
+  readonly connection: ConnectionFacts;
   readonly #settings: Http2ServerSettings;
   /** Bytes of the preface that have come. */
   #prefaced = 0;
@@ -45,7 +45,7 @@ export class ServerMux extends Connection {
 
   constructor(wire: Wire, facts: ConnectionFacts, settings: Http2ServerSettings) {
     super(wire, settings.kit);
-    this.facts = facts;
+    this.connection = facts;
     this.#settings = settings;
     this.#idleSince = settings.kit.deadlines.now;
     settings.kit.deadlines.set(this.deadline, settings.headTimeoutMs);

@@ -39,7 +39,7 @@ const targetRef = object({
 });
 
 const source = object({
-  /** Path of a WASM module, relative to the file of this document. */
+  /** Path of a WASM module, or of an Extism manifest (.yaml, .yml, .json) of one, relative to the file of this document. */
   file: optional(text("a path", (path) => path !== "" && !path.includes("\0"))),
   /** Name of a module that ships with mesh. */
   builtin: optional(dnsLabel()),

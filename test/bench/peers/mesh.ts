@@ -3,6 +3,7 @@ import type { Hop, Peer } from "../peer.ts";
 
 export const mesh: Peer = {
   name: "mesh",
+  policy: "the builtin canary, an Extism plugin in WASM",
   async lacking() {
     const { stdout } = await runBinary(["--help"]);
     return /^ +proxy /m.test(stdout) ? null : "there is no mesh proxy yet";
@@ -24,8 +25,8 @@ export const mesh: Peer = {
   },
 };
 
-function resources({ upstream }: Hop): string {
-  return `apiVersion: v1
+function resources({ upstream, policy }: Hop): string {
+  return `${policy ? CANARY : ""}apiVersion: v1
 kind: Service
 metadata: { name: web }
 spec:
@@ -48,3 +49,14 @@ spec:
       backendRefs: [{ name: web, port: 80 }]
 `;
 }
+
+const CANARY = `apiVersion: mesh.dev/v1
+kind: Plugin
+metadata: { name: canary }
+spec:
+  targetRefs: [{ kind: HTTPRoute, name: web }]
+  source: { builtin: canary }
+  phase: Routing
+  config: { header: x-tester, destination: web }
+---
+`;

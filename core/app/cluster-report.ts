@@ -1,0 +1,39 @@
+import { type Cluster, type Endpoint, latencyAt } from "../cluster/mod.ts";
+
+/** Endpoints as one worker sees them. */
+export interface ClusterReport {
+  readonly name: string;
+  readonly balancer: string;
+  readonly endpoints: readonly EndpointReport[];
+}
+
+export interface EndpointReport {
+  readonly address: string;
+  readonly weight: number;
+  readonly identity: string | null;
+  readonly isHealthy: boolean;
+  readonly ejection: { readonly reason: string; readonly untilMs: number } | null;
+  readonly inFlight: number;
+  readonly ewmaMs: number | null;
+}
+
+/** What a person may see of a cluster: plain data, times on the wall. Both times are of one moment. */
+export function reportOf(cluster: Cluster, monotonicMs: number, wallMs: number): ClusterReport {
+  const endpoints = cluster.endpoints.map((endpoint) => endpointReport(cluster, endpoint, monotonicMs, wallMs));
+  return { name: cluster.name, balancer: cluster.balancer, endpoints };
+}
+
+function endpointReport(cluster: Cluster, endpoint: Endpoint, monotonicMs: number, wallMs: number): EndpointReport {
+  const { ejectedUntil, ejectReason } = endpoint;
+  const latency = latencyAt(endpoint, monotonicMs);
+  const untilMs = wallMs + ejectedUntil - monotonicMs;
+  return {
+    address: endpoint.authority,
+    weight: cluster.weights[cluster.targets.indexOf(endpoint)] ?? 0,
+    identity: endpoint.identity,
+    isHealthy: ejectedUntil === 0,
+    ejection: ejectedUntil === 0 ? null : { reason: ejectReason ?? "unknown", untilMs },
+    inFlight: endpoint.inflight,
+    ewmaMs: latency < 0 ? null : latency,
+  };
+}
