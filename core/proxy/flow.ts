@@ -197,7 +197,7 @@ export class Serving implements ResponseHandler, Flow {
 
   response(exchange: MeshExchange): void {
     const { response, request } = exchange;
-    if (response.status === 503 && isUnsent(exchange)) {
+    if ((response.status === 503 || exchange.isGrpc) && isUnsent(exchange)) {
       this.#unsent(exchange);
       return;
     }
