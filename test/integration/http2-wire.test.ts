@@ -572,6 +572,15 @@ describe("a connection", () => {
     for (const stream of [3, 5, 7]) expect((await client.response(stream)).reset).toBe(1);
   });
 
+  test("is not blamed for what its servers break", async () => {
+    setUp.backend.script = truncated("half", 100);
+    await using client = await connectHttp2(setUp.plane.port);
+
+    for (let i = 0; i < 150; i++) expect((await client.response(client.request(get("/")))).reset).not.toBeNull();
+
+    expect(client.closed).toBe(false);
+  });
+
   test("changes its windows in flight, and bodies obey", async () => {
     setUp.backend.script = ok("x".repeat(100_000));
     await using client = await connectHttp2(setUp.plane.port, [[4, 10]]);

@@ -272,7 +272,9 @@ export abstract class Connection implements WireOwner, Ticked {
 
   /** What we reset may still be spoken to for a while; anything else on a closed stream is a mistake. */
   #onClosedStream(id: number): void {
-    if (!this.#forgiven.includes(id)) this.resetStream(id, ErrorCode.StreamClosed);
+    if (this.#forgiven.includes(id)) return;
+    this.resetStream(id, ErrorCode.StreamClosed);
+    this.blame();
   }
 
   #readData(bytes: Buffer, start: number, next: number): void {
@@ -403,7 +405,10 @@ export abstract class Connection implements WireOwner, Ticked {
   #streamError(code: ErrorCode, problem: string): void {
     const stream = this.streams.get(this.#stream);
     if (stream !== undefined) stream.broken(code, problem);
-    else this.resetStream(this.#stream, code);
+    else {
+      this.resetStream(this.#stream, code);
+      this.blame();
+    }
   }
 
   #onReset(bytes: Buffer, start: number, end: number): void {
@@ -667,9 +672,11 @@ export abstract class Connection implements WireOwner, Ticked {
     this.out.header(FrameType.RstStream, 0, id, 4);
     this.out.uint32(code);
     this.dirty();
-    if (code !== ErrorCode.NoError && code !== ErrorCode.Cancel && code !== ErrorCode.RefusedStream) {
-      this.count("broken_streams");
-    }
+  }
+
+  /** The peer broke the rules on a stream, and only there: one that does it all the time is an attacker. */
+  blame(): void {
+    this.count("broken_streams");
   }
 
   #forgive(id: number): void {

@@ -53,6 +53,7 @@ export class Http2ServerStream extends Stream implements ServerStream {
     const exchange = this.#exchange!;
     this.#refusal = code;
     this.#handler.malformed(exchange, status, problem);
+    if (code !== null) this.mux.blame();
   }
 
   protected piece(bytes: Buffer, start: number, end: number): void {

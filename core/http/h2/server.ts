@@ -145,6 +145,7 @@ export class ServerMux extends Connection {
     this.#beginning = null;
     if (begun === null) {
       this.resetStream(id, ErrorCode.ProtocolError);
+      this.blame();
       return;
     }
     this.kit.sink.finishRequest(true);
