@@ -581,6 +581,26 @@ describe("a connection", () => {
     expect(client.closed).toBe(false);
   });
 
+  test("that cancels now and then, among streams that are served, goes on", async () => {
+    setUp.backend.script = ok("fine");
+    await using client = await connectHttp2(setUp.plane.port);
+
+    for (let i = 0; i < 300; i++) {
+      const given = client.request(get("/"));
+      client.write(frame(RST_STREAM, 0, given, uint32(8)));
+      await client.response(client.request(get("/")));
+    }
+
+    expect(client.closed).toBe(false);
+  });
+
+  test("may open its windows for each frame of a large body", async () => {
+    setUp.backend.script = ok(Buffer.alloc(1024 * 1024));
+    await using client = await connectHttp2(setUp.plane.port, [[4, 1_000]]);
+
+    expect((await client.response(client.request(get("/")))).body.length).toBe(1024 * 1024);
+  });
+
   test("changes its windows in flight, and bodies obey", async () => {
     setUp.backend.script = ok("x".repeat(100_000));
     await using client = await connectHttp2(setUp.plane.port, [[4, 10]]);

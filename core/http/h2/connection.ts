@@ -35,6 +35,8 @@ const MOST_WAITING = 256 * 1024;
 /** Streams we reset lately: what the peer had sent by then is no mistake. */
 const FORGIVEN = 256;
 const LINGER_MS = 2_000;
+/** A peer may answer each frame of DATA with a WINDOW_UPDATE of the stream and one of the connection, and some more. */
+const UPDATES_PER_FRAME = 4;
 
 const NO_STREAM = 0;
 
@@ -352,7 +354,7 @@ export abstract class Connection implements WireOwner, Ticked {
     const id = this.#blockStream;
     this.#held = null;
     this.#blockStream = NO_STREAM;
-    this.guard.forgive("continuation_flood");
+    this.guard.forgive("continuation_flood", 1);
     this.#decode(id, held.bytes, 0, held.length, false);
   }
 
@@ -612,6 +614,7 @@ export abstract class Connection implements WireOwner, Ticked {
     if (size <= 0) return 0;
     stream.sendWindow -= size;
     this.#sendWindow -= size;
+    this.guard.forgive("window_flood", UPDATES_PER_FRAME);
     this.out.header(FrameType.Data, 0, stream.id, size);
     this.out.payload(bytes, start, start + size);
     this.dirty();

@@ -119,32 +119,23 @@ export class HpackEncoder {
   ): void {
     this.#out.room(nameEnd - nameStart + valueEnd - valueStart + 16);
     const nameHash = hashName(names, nameStart, nameEnd);
-    const named = staticName(nameHash, names, nameStart, nameEnd);
-    if (secret || changes) {
-      this.#literal(secret ? NEVER : PLAIN, 4, named, names, nameStart, nameEnd, values, valueStart, valueEnd);
-      return;
+    let again = false;
+    if (!secret && !changes) {
+      const hash = hashBytes(nameHash, values, valueStart, valueEnd);
+      const slot = hash & (SLOTS - 1);
+      const entry = this.#entries[slot]!;
+      if (entry === null) {
+        again = this.#seen[slot] === hash && this.#fits(nameEnd - nameStart + valueEnd - valueStart);
+        this.#seen[slot] = hash;
+        if (again) this.#insert(hash, slot, names, nameStart, nameEnd, values, valueStart, valueEnd);
+      } else if (entry.hash === hash && isEntry(entry, names, nameStart, nameEnd, values, valueStart, valueEnd)) {
+        this.#integer(INDEXED, 7, FIRST_DYNAMIC + this.#inserted - entry.sequence);
+        return;
+      }
     }
-    const hash = hashBytes(nameHash, values, valueStart, valueEnd);
-    const slot = hash & (SLOTS - 1);
-    const entry = this.#entries[slot]!;
-    if (entry === null) {
-      const again = this.#seen[slot] === hash && this.#fits(nameEnd - nameStart + valueEnd - valueStart);
-      this.#seen[slot] = hash;
-      if (again) this.#insert(hash, slot, names, nameStart, nameEnd, values, valueStart, valueEnd);
-      this.#literal(
-        again ? INSERTED : PLAIN,
-        again ? 6 : 4,
-        named,
-        names,
-        nameStart,
-        nameEnd,
-        values,
-        valueStart,
-        valueEnd,
-      );
-    } else if (entry.hash === hash && isEntry(entry, names, nameStart, nameEnd, values, valueStart, valueEnd)) {
-      this.#integer(INDEXED, 7, FIRST_DYNAMIC + this.#inserted - entry.sequence);
-    } else this.#literal(PLAIN, 4, named, names, nameStart, nameEnd, values, valueStart, valueEnd);
+    const mode = again ? INSERTED : secret ? NEVER : PLAIN;
+    const named = staticName(nameHash, names, nameStart, nameEnd);
+    this.#literal(mode, again ? 6 : 4, named, names, nameStart, nameEnd, values, valueStart, valueEnd);
   }
 
   #fits(length: number): boolean {

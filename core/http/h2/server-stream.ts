@@ -131,6 +131,7 @@ export class Http2ServerStream extends Stream implements ServerStream {
   /** Both directions are done, or what is left of the request is wanted no more (RFC 9113, section 8.1). */
   #leave(): void {
     if (this.closed) return;
+    this.#server.served();
     if (this.remoteEnded) this.mux.settle(this);
     else this.mux.resetStream(this.id, ErrorCode.NoError);
     this.#over();

@@ -223,6 +223,11 @@ export class ServerMux extends Connection {
     if (this.#leaving > 0 && this.streams.size === 0) this.close("drain");
   }
 
+  /** A response went out whole. */
+  served(): void {
+    this.guard.forgive("rapid_reset", 1);
+  }
+
   exchangeEnded(): void {
     this.streamEnded();
     if (this.#settings.draining() && this.#leaving === 0) this.drain();

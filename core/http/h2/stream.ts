@@ -8,6 +8,8 @@ import { DEFAULT_WINDOW, type ErrorCode } from "./frame.ts";
 const GROWN_WINDOW = 256 * 1024;
 /** A piece this much smaller than the event that brought it is copied, so as not to keep all of that alive. */
 const COPY_BELOW = 4096;
+/** The queue of a stream that has none: few ever need one. */
+const NONE = Object.freeze([]) as unknown as Buffer[];
 
 /**
  * One stream of a connection: a body each way, with what waits for windows.
@@ -30,7 +32,7 @@ export abstract class Stream {
   /** Body bytes written so far. */
   bytesSent = 0;
 
-  #queue: Buffer[] = [];
+  #queue: Buffer[] = NONE;
   #finishing = false;
   #trailers: Trailers | null = null;
 
@@ -66,6 +68,7 @@ export abstract class Stream {
     const from = this.#queue.length > 0 ? start : this.mux.sendData(this, bytes, start, end);
     if (from === end) return;
     const rest = bytes.subarray(from, end);
+    if (this.#queue === NONE) this.#queue = [];
     this.#queue.push(rest.length < COPY_BELOW && bytes.length > COPY_BELOW * 2 ? Buffer.from(rest) : rest);
     this.mux.ready(this);
   }
@@ -182,7 +185,7 @@ export abstract class Stream {
   /** Nothing of it is wanted any more. */
   protected forget(): void {
     this.closed = true;
-    this.#queue = [];
+    this.#queue = NONE;
     this.#held = null;
     this.#endHeld = false;
     this.#trailers = this.#endTrailers = null;
