@@ -60,6 +60,8 @@ export interface ClientStream {
   tunnel(): void;
   /** Gives the attempt up; the connection is not used again. No event follows. */
   abort(): void;
+  /** Lets go of a tunnel that both sides have ended: what waits still goes out. No event follows. */
+  leave(): void;
 }
 
 /** Who serves the requests of server connections. Every call may answer before it returns. */

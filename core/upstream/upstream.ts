@@ -80,7 +80,10 @@ export class Upstream extends Deadline {
         if (pool.empty) pools.delete(endpoint);
       }
     }
-    for (const pool of this.#leaving) if (pool.empty) this.#leaving.delete(pool);
+    for (const pool of this.#leaving) {
+      pool.sweep(now);
+      if (pool.empty) this.#leaving.delete(pool);
+    }
     const left = this.#pools.size + this.#passages.size + this.#leaving.size;
     if (left > 0) this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs / 2);
   }
