@@ -28,7 +28,7 @@ export const Field = {
   RetryAfter: 22,
   Traceparent: 23,
   XForwardedProto: 24,
-  MeshUpstream: 25,
+  MeshUnsent: 25,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
@@ -61,7 +61,7 @@ const NAMES: readonly string[] = [
   "retry-after",
   "traceparent",
   "x-forwarded-proto",
-  "x-mesh-upstream",
+  "x-mesh-unsent",
 ];
 
 const SLOTS = 256;
