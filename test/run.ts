@@ -28,7 +28,8 @@ interface Level {
 }
 
 const isCheck = (file: string) => file === "test/architecture.test.ts";
-const isBinary = (file: string) => /^test\/(examples|binary\/.*|integration\/(container|mesh-.*))\.test\.ts$/.test(file);
+const isBinary = (file: string) =>
+  /^test\/(examples|binary\/.*|integration\/(container|mesh-.*))\.test\.ts$/.test(file);
 const isIntegration = (file: string) => file.startsWith("test/integration/") && !isBinary(file);
 
 const LEVELS: readonly Level[] = [
