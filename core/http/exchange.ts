@@ -64,6 +64,8 @@ export interface ClientStream {
   abort(): void;
   /** Gives back what was not used. */
   close(): void;
+  /** Lets go of a tunnel that both sides have ended: what waits still goes out. No event follows. */
+  leave(): void;
 }
 
 /** Who serves the requests of server connections. Every call may answer before it returns. */

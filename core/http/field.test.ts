@@ -40,6 +40,6 @@ function number(name: string): number {
 
 /** "XForwardedFor" is x-forwarded-for. */
 function nameOf(key: string): string {
-  if (key === "MeshUpstream") return "x-mesh-upstream";
+  if (key === "MeshUnsent") return "x-mesh-unsent";
   return key.replace(/(?<!^)[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
 }

@@ -28,7 +28,7 @@ export const Field = {
   RetryAfter: 22,
   Traceparent: 23,
   XForwardedProto: 24,
-  MeshUpstream: 25,
+  MeshUnsent: 25,
   GrpcStatus: 26,
   GrpcTimeout: 27,
 } as const;
@@ -63,7 +63,7 @@ const NAMES: readonly string[] = [
   "retry-after",
   "traceparent",
   "x-forwarded-proto",
-  "x-mesh-upstream",
+  "x-mesh-unsent",
   "grpc-status",
   "grpc-timeout",
 ];

@@ -27,6 +27,8 @@ export const HOP = membersOf([
   Field.ProxyAuthorization,
   Field.ProxyAuthenticate,
   Field.XForwardedClientCert,
+  // What a proxy says of itself to the proxy before it; an app that says it is not believed.
+  Field.MeshUnsent,
 ]);
 
 /** Fields whose loss would change who asks, whom, or for how much: `Connection` may not name them. */

@@ -20,6 +20,8 @@ export interface ConnectionKeeper {
   release(connection: ClientConnection): void;
   /** The connection is over. */
   lost(connection: ClientConnection): void;
+  /** Its exchange is over, but some of it waits for the kernel: `abort` it where that takes too long. */
+  lingers(connection: ClientConnection): void;
 }
 
 const Phase = { Idle: 0, Head: 1, Body: 2, Tunnel: 3, Dead: 4 } as const;
@@ -126,6 +128,13 @@ export class ClientConnection implements ClientStream, WireOwner {
   abort(): void {
     this.#detach();
     this.#drop(false);
+  }
+
+  leave(): void {
+    this.#detach();
+    this.#phase = Phase.Dead;
+    if (this.#out.blocked) this.#keeper.lingers(this);
+    else this.#drop(true);
   }
 
   // ---- bytes in ----
@@ -267,7 +276,9 @@ export class ClientConnection implements ClientStream, WireOwner {
   // ---- the socket's side ----
 
   writable(): void {
-    if (this.#out.drain() && this.#exchange !== null) this.#settings.handler.drained(this.#exchange);
+    if (!this.#out.drain()) return;
+    if (this.#exchange !== null) this.#settings.handler.drained(this.#exchange);
+    else if (this.#phase === Phase.Dead) this.#drop(true);
   }
 
   peerEnded(): void {

@@ -444,7 +444,7 @@ export class ServerConnection implements ServerStream, WireOwner {
   expired(): void {
     const { deadlines, idleTimeoutMs } = this.#settings;
     if (this.#phase === Phase.Closing) {
-      this.wire.terminate();
+      this.#letGo();
       return;
     }
     if (this.#partial !== null) {
@@ -476,10 +476,17 @@ export class ServerConnection implements ServerStream, WireOwner {
     else this.#close = true;
   }
 
-  /** Ends at once. */
+  /** Ends at once, but for what the kernel has of a response that is over. */
   destroy(): void {
-    this.wire.terminate();
+    if (this.#phase === Phase.Closing) this.#letGo();
+    else this.wire.terminate();
     this.closed(true);
+  }
+
+  /** An RST would throw away what the kernel has and a slow reader has not. */
+  #letGo(): void {
+    if (this.#out.blocked) this.wire.terminate();
+    else this.wire.end();
   }
 
   #pause(): void {

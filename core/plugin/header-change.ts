@@ -88,7 +88,7 @@ const RESERVED: ReadonlySet<Field> = new Set([
   Field.ProxyAuthorization,
   Field.ProxyAuthenticate,
   Field.XForwardedClientCert,
-  Field.MeshUpstream,
+  Field.MeshUnsent,
 ]);
 
 /** Says what is wrong with a header that a policy wants; null where it may stand in a head. */

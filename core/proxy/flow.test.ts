@@ -418,7 +418,7 @@ function begin(serving: ServingDouble["serving"], exchange: MeshExchange): void 
 
 function respond({ serving, upstream }: ServingDouble, exchange: MeshExchange): void {
   begin(serving, exchange);
-  upstream.clients.at(-1)!.leave();
+  upstream.clients.at(-1)!.detach();
   serving.responseEnd(exchange, null);
 }
 

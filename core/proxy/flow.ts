@@ -111,6 +111,7 @@ export class Serving implements ResponseHandler, Flow {
   gone(exchange: MeshExchange, problem: string): void {
     if (exchange.stage === Stage.Free) return;
     const whole = exchange.tunnelled && exchange.upstreamEnded && exchange.bodySent;
+    if (whole) exchange.upstream?.leave();
     this.abandon(exchange, Outcome.Cancelled);
     if (!whole && exchange.flag === 0) {
       exchange.flag = DOWNSTREAM_GONE;

@@ -1,7 +1,7 @@
 import type { Endpoint } from "../cluster/mod.ts";
 import { ClientMux, type ClientStream, type MuxKeeper } from "../http/mod.ts";
 import type { Wire, WireOwner } from "../listener/mod.ts";
-import { type Dial, type DialFailure, dial } from "./dial.ts";
+import { type Dial, DialFailure, dial } from "./dial.ts";
 import type { Pool, PoolSettings, Waiter } from "./pool.ts";
 
 /** What TLS calls HTTP/2, outside and inside the mesh. */
@@ -62,7 +62,8 @@ export class MuxPool implements MuxKeeper {
 
   /** One dial at a time: whoever waits may well fit on one connection. */
   #dialMore(): void {
-    if (this.#dials.size === 0 && this.#connections.length < MAX_CONNECTIONS) this.#dial();
+    if (this.#dials.size > 0 || this.#connections.length >= MAX_CONNECTIONS) return;
+    if (this.#connections.every(({ isSettled }) => isSettled)) this.#dial();
   }
 
   cancel(waiter: Waiter): void {
@@ -89,7 +90,6 @@ export class MuxPool implements MuxKeeper {
     const connection = new ClientMux(wire, { handler: client.handler, kit: http2, secure, keeper: this });
     this.#connections.push(connection);
     if (this.#closing && this.#waiting.length === 0) connection.retire();
-    this.#serve();
     return connection;
   }
 
@@ -120,6 +120,7 @@ export class MuxPool implements MuxKeeper {
     }
   }
 
+  /** Also where the peer has said for the first time how many it takes: nobody is served before. */
   freed(): void {
     if (this.#waiting.length > 0) this.#serve();
   }
@@ -128,12 +129,13 @@ export class MuxPool implements MuxKeeper {
     const i = this.#connections.indexOf(connection);
     if (i >= 0) this.#connections.splice(i, 1);
     this.#leaving.add(connection);
-    if (this.#waiting.length > 0) this.#dialMore();
+    if (this.#waiting.length > 0 && connection.isSettled) this.#dialMore();
   }
 
   gone(connection: ClientMux): void {
     this.leaving(connection);
     this.#leaving.delete(connection);
+    if (!connection.isSettled) this.#refused(DialFailure.Refused, "no HTTP/2 is spoken there");
   }
 
   /** Ends what is idle, and behind its streams what is old: a certificate is proven once, and does not last. */

@@ -30,6 +30,8 @@ export class Pool implements ConnectionKeeper {
   readonly endpoint: Endpoint;
   readonly #settings: PoolSettings;
   readonly #idle: ClientConnection[] = [];
+  /** Tunnels that are over, with bytes that the upstream has not taken. */
+  readonly #lingering: ClientConnection[] = [];
   readonly #waiting: Waiter[] = [];
   readonly #dials = new Set<Dial>();
   /** Open ones, idle or not. */
@@ -128,14 +130,22 @@ export class Pool implements ConnectionKeeper {
 
   lost(connection: ClientConnection): void {
     this.#open--;
-    const i = this.#idle.indexOf(connection);
-    if (i >= 0) this.#idle.splice(i, 1);
+    for (const kept of [this.#idle, this.#lingering]) {
+      const i = kept.indexOf(connection);
+      if (i >= 0) kept.splice(i, 1);
+    }
     this.#replenish();
   }
 
-  /** Closes what has been idle too long; the oldest lie in front. */
+  lingers(connection: ClientConnection): void {
+    connection.idleSince = this.#settings.deadlines.now;
+    this.#lingering.push(connection);
+  }
+
+  /** Closes what has been idle too long, and ends what lingers as long; the oldest lie in front. */
   sweep(now: number): void {
     const before = now - this.#settings.idleTimeoutMs;
+    while (this.#lingering.length > 0 && this.#lingering[0]!.idleSince <= before) this.#lingering.shift()!.abort();
     while (this.#idle.length > 0 && this.#idle[0]!.idleSince <= before) this.#idle.shift()!.close();
   }
 

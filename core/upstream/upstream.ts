@@ -97,7 +97,10 @@ export class Upstream extends Deadline {
         if (pool.empty) pools.delete(endpoint);
       }
     }
-    for (const pool of this.#leaving) if (pool.empty) this.#leaving.delete(pool);
+    for (const pool of this.#leaving) {
+      pool.sweep(now);
+      if (pool.empty) this.#leaving.delete(pool);
+    }
     const left = this.#pools.size + this.#passages.size + this.#shared.size + this.#leaving.size;
     if (left > 0) this.#watch();
   }

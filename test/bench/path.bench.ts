@@ -140,7 +140,7 @@ function plane() {
   });
   mesh.upstream = upstream;
   const release = (connection: ClientConnection) => void upstream.idle.push(connection);
-  const keeper = { release, lost() {} };
+  const keeper = { release, lost() {}, lingers() {} };
   for (let i = 0; i < CONNECTIONS; i++) release(new ClientConnection(new Sink(), client, keeper));
   const settings = {
     handler: serving.handler(serviceWay("web.default.svc.cluster.local", 0)),

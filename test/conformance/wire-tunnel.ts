@@ -111,6 +111,30 @@ export function wireTunnels(path: PathKind): void {
         expect((await client.connection.rest("the answer")).toString()).toBe("you said hello");
       });
 
+      test("whose upstream has said all first still carries all that the client says, however slowly it is read", async () => {
+        const read = Promise.withResolvers<number>();
+        const resumed = Promise.withResolvers<void>();
+        await using client = await served(async (_, to) => {
+          await to.write("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: a/1\r\n\r\n");
+          to.shutdown();
+          to.pause();
+          await resumed.promise;
+          to.resume();
+          read.resolve((await to.rest("all that the client says")).length);
+        });
+        await client.get("/ws/half", [
+          ["Connection", "upgrade"],
+          ["Upgrade", "a/1"],
+        ]);
+        await client.connection.rest("the upstream's end");
+
+        const sent = client.send(Buffer.alloc(MB)).then(() => client.connection.shutdown());
+        await Promise.race([sent, eventually(() => setUp.hop.active === 0).catch(() => {})]);
+        resumed.resolve();
+
+        expect(await read.promise).toBe(MB);
+      });
+
       test("that breaks on one side breaks on the other", async () => {
         await using client = await served(tunnel("websocket"));
         await client.get("/ws/reset", UPGRADE);

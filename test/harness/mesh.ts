@@ -220,9 +220,18 @@ spec: {selector: {${selector}}, ports: [{name: http, port: 80}]}
 `;
 }
 
-/** A port that nobody listens on now, for an app that must be told one. */
+/**
+ * A port that nobody has, from below those that the kernel gives out: whoever
+ * asks for port 0 meanwhile does not get it.
+ */
 export function freePort(): number {
-  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  listener.stop(true);
-  return listener.port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    try {
+      Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } }).stop(true);
+      return port;
+    } catch {
+      // Taken: try another.
+    }
+  }
 }

@@ -66,17 +66,17 @@ export class ClientDouble implements ClientStream {
   tunnel(): void {}
   abort(): void {
     this.calls.push("abort");
-    this.leave();
+    this.detach();
   }
-  release(): void {
-    this.calls.push("release");
-    this.leave();
+  leave(): void {
+    this.calls.push("leave");
+    this.detach();
   }
   close(): void {
     this.calls.push("close");
   }
   /** The attempt is over: what the codec does before it tells so. */
-  leave(): void {
+  detach(): void {
     if (this.exchange?.upstream === this) this.exchange.upstream = null;
   }
 }

@@ -150,6 +150,18 @@ describe("a connection", () => {
     });
   });
 
+  test("that is closed behind a response brings a slow reader all of it, though we have let go of it long before", async () => {
+    await using client = await served(ok(Buffer.alloc(3 * MB)));
+    await client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    client.connection.pause();
+    await eventually(() => setUp.backend.requests.some(({ target }) => target === "/") && setUp.hop.active === 0);
+
+    setUp.hop.skip(LINGER_MS + SLOT_MS);
+    client.connection.resume();
+
+    expect((await client.response()).body.bytes.length).toBe(3 * MB);
+  });
+
   test("that is a tunnel may be quiet for longer than any exchange", async () => {
     await using client = await served(tunnel("websocket"));
     await client.get("/ws", [

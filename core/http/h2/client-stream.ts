@@ -62,6 +62,11 @@ export class Http2ClientStream extends Stream implements ClientStream {
     this.#client.giveUp(this, ErrorCode.Cancel);
   }
 
+  leave(): void {
+    this.#detach();
+    this.mux.settle(this);
+  }
+
   /** Not used after all. */
   close(): void {
     this.abort();

@@ -29,8 +29,6 @@ export interface Http2ClientSettings {
 
 /** Streams we open on a connection, whatever more the peer would take. */
 const MOST_STREAMS = 1_000;
-/** Until the peer has said how many it takes. */
-const FIRST_STREAMS = 100;
 const SETTINGS_TIMEOUT_MS = 5_000;
 /** A connection that owes answers and says nothing is asked whether it lives. */
 const QUIET_MS = 20_000;
@@ -50,7 +48,6 @@ export class ClientMux extends Connection {
   constructor(wire: Wire, settings: Http2ClientSettings) {
     super(wire, settings.kit);
     this.#settings = settings;
-    this.peerMaxStreams = FIRST_STREAMS;
     this.openedAt = this.idleSince = settings.kit.deadlines.now;
     settings.kit.deadlines.set(this.deadline, SETTINGS_TIMEOUT_MS);
     this.out.payload(PREFACE, 0, PREFACE.length);
@@ -61,8 +58,12 @@ export class ClientMux extends Connection {
   }
 
   get canOpen(): boolean {
-    if (this.over || this.#leaving || this.#next >= MAX_WINDOW) return false;
+    if (!this.settled || this.over || this.#leaving || this.#next >= MAX_WINDOW) return false;
     return this.streams.size < Math.min(this.peerMaxStreams, MOST_STREAMS);
+  }
+  /** The peer has shown that it speaks HTTP/2. */
+  get isSettled(): boolean {
+    return this.settled;
   }
   get idle(): boolean {
     return this.streams.size === 0;
@@ -148,10 +149,7 @@ export class ClientMux extends Connection {
   }
 
   protected override peerSettled(first: boolean): void {
-    if (first) {
-      if (this.peerMaxStreams === FIRST_STREAMS && !this.peerLimits) this.peerMaxStreams = Number.POSITIVE_INFINITY;
-      this.#watch();
-    }
+    if (first) this.#watch();
     this.#settings.keeper.freed(this);
   }
 

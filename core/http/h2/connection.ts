@@ -69,8 +69,6 @@ export abstract class Connection implements WireOwner, Ticked {
   /** Window that the peer gives each new stream. */
   peerInitialWindow = DEFAULT_WINDOW;
   protected peerMaxStreams = Number.POSITIVE_INFINITY;
-  /** The peer has said how many streams it takes. */
-  protected peerLimits = false;
   protected peerTakesConnect = false;
   /** The peer's first SETTINGS have come. */
   protected settled = false;
@@ -467,7 +465,6 @@ export abstract class Connection implements WireOwner, Ticked {
         return;
       case Setting.MaxConcurrentStreams:
         this.peerMaxStreams = value;
-        this.peerLimits = true;
         return;
       case Setting.InitialWindowSize:
         this.#setInitialWindow(value);

@@ -275,7 +275,7 @@ export class HeadSink implements FieldSink {
     head.status = status;
     if (status === 101) return refuse(head, "101 in HTTP/2");
     if (status < 200 && ends) return refuse(head, "informational response ends the stream");
-    if (upgrade !== null && status >= 200 && status < 300 && !ends) {
+    if (upgrade !== null && status >= 200 && status < 300 && !ends && !isDeclined(head)) {
       head.status = 101;
       this.#appendUpgrade(head, upgrade, upgrade.find(Field.Upgrade));
       head.fieldsEnd = this.#length;
@@ -324,6 +324,13 @@ export class HeadSink implements FieldSink {
     if (this.#pseudo.some((start) => start >= 0)) return refuse(this.#head, "pseudo-header field in trailers");
     return carriesOnlyData(this.#head as Trailers) ? TAKEN : refuse(this.#head, "trailer holds a framing field");
   }
+}
+
+/** The peer, a proxy of ours, passes on a 2xx that was no yes. The field ends here. */
+function isDeclined(head: ResponseHead): boolean {
+  const i = head.findName("x-mesh-declined");
+  if (i >= 0) head.hop[i] = 1;
+  return i >= 0;
 }
 
 function addUpgrade(head: Fields, line: number, end: number): void {

@@ -1,3 +1,4 @@
+import { latin1 } from "../../base/mod.ts";
 import type { ConnectionFacts } from "../../listener/mod.ts";
 import type { Trailers } from "../body.ts";
 import type { Exchange, RequestHandler, ServerStream } from "../exchange.ts";
@@ -6,6 +7,9 @@ import type { Edits } from "../serialize.ts";
 import { ErrorCode } from "./frame.ts";
 import type { ServerMux } from "./server.ts";
 import { Stream } from "./stream.ts";
+
+/** A 2xx to extended CONNECT means yes (RFC 8441, section 5): where HTTP/1 says no by one, a proxy of ours is told. */
+const DECLINED: Edits = { drops: () => false, lines: latin1("x-mesh-declined: 1\r\n") };
 
 /** The downstream side of an exchange that came by HTTP/2. */
 export class Http2ServerStream extends Stream implements ServerStream {
@@ -63,7 +67,7 @@ export class Http2ServerStream extends Stream implements ServerStream {
   protected remoteFinished(trailers: Trailers | null): void {
     if (this.#exchange === null) return;
     this.#handler.requestEnd(this.#exchange, trailers);
-    if (this.#tunnelled && this.localEnded) this.#leave();
+    if (this.#tunnelled && this.localEnded) this.#endTunnel();
   }
 
   // ---- the response ----
@@ -80,7 +84,15 @@ export class Http2ServerStream extends Stream implements ServerStream {
     const switches = response.status === 101;
     const tunnels = switches || (exchange.request.method === Method.Connect && response.status < 300);
     const ends = response.contentLength === 0 && !tunnels;
-    this.#server.sendResponse(this, exchange, switches ? 200 : response.status, ends, route, policy);
+    const declines = exchange.request.upgrade && !switches && response.status < 300;
+    this.#server.sendResponse(
+      this,
+      exchange,
+      switches ? 200 : response.status,
+      ends,
+      route,
+      declines ? DECLINED : policy,
+    );
     if (ends) this.localEnded = true;
   }
 
@@ -118,8 +130,8 @@ export class Http2ServerStream extends Stream implements ServerStream {
 
   /** The response is written to its end. */
   protected localFinished(): void {
-    if (this.#tunnelled && !this.remoteEnded) return;
-    this.#leave();
+    if (!this.#tunnelled) this.#leave();
+    else if (this.remoteEnded) this.#endTunnel();
   }
 
   protected drained(): void {
@@ -134,6 +146,15 @@ export class Http2ServerStream extends Stream implements ServerStream {
     this.#server.served();
     if (this.remoteEnded) this.mux.settle(this);
     else this.mux.resetStream(this.id, ErrorCode.NoError);
+    this.#over();
+  }
+
+  /** Both sides have said all: the exchange lets go of the upstream before it is over. */
+  #endTunnel(): void {
+    if (this.closed) return;
+    this.mux.settle(this);
+    this.closed = true;
+    if (this.#exchange !== null) this.#handler.gone(this.#exchange, "the tunnel ended");
     this.#over();
   }
 
