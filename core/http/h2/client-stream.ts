@@ -92,7 +92,8 @@ export class Http2ClientStream extends Stream implements ClientStream {
       return;
     }
     if (response.status < 200 && response.status !== 101) {
-      this.#handler.informed(exchange);
+      // No window holds heads back: those that only inform are left out while nobody reads.
+      if (!this.isPaused) this.#handler.informed(exchange);
       return;
     }
     this.responded = true;

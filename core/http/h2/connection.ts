@@ -87,6 +87,8 @@ export abstract class Connection implements WireOwner, Ticked {
   #recvWindow = DEFAULT_WINDOW;
   #credit = 0;
   #asked = false;
+  /** Streams were told that nothing more fits. */
+  #wasFull = false;
   #deaf = false;
   #gone = false;
 
@@ -567,13 +569,27 @@ export abstract class Connection implements WireOwner, Ticked {
     this.kit.ticks.ask(this);
   }
 
+  /** Nothing more fits, not even heads, which no window limits. */
+  get isFull(): boolean {
+    return this.#wasFull;
+  }
+
   tick(): void {
     this.#asked = false;
     if (this.#gone) return;
     this.#pump();
-    if (!this.out.flush()) return;
+    if (!this.out.flush()) {
+      this.#wasFull = this.out.length > MOST_WAITING;
+      return;
+    }
+    if (this.#wasFull) this.#relieve();
     if (this.#ready.length > 0 && this.#sendWindow > 0) this.dirty();
     else this.flushed();
+  }
+
+  #relieve(): void {
+    this.#wasFull = false;
+    for (const stream of [...this.streams.values()]) stream.relieved();
   }
 
   /** Streams whose bodies wait, in turns of one frame. */

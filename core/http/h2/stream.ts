@@ -59,7 +59,16 @@ export abstract class Stream {
 
   /** Bytes wait, or would have to. */
   get blocked(): boolean {
-    return this.#queue.length > 0 || (this.sendWindow <= 0 && !this.localEnded);
+    return this.#queue.length > 0 || (this.sendWindow <= 0 && !this.localEnded) || this.mux.isFull;
+  }
+  /** Who reads the body has asked for a pause. */
+  protected get isPaused(): boolean {
+    return this.#paused;
+  }
+
+  /** The connection is full no more. */
+  relieved(): void {
+    if (!this.closed && !this.localEnded && this.#queue.length === 0 && this.sendWindow > 0) this.drained();
   }
 
   data(bytes: Buffer, start: number, end: number): void {
