@@ -10,6 +10,7 @@ import { DEFAULT_HEAD_LIMITS } from "./parse.ts";
 import { Stage } from "./sender.ts";
 
 const LINGER_MS = 2_000;
+const IDLE_MS = 300_000;
 
 test("a connection that was closed behind its response is let go, not reset: a slow reader may not have it all yet", () => {
   const { wire, clock } = closedBehindResponse();
@@ -19,7 +20,16 @@ test("a connection that was closed behind its response is let go, not reset: a s
   expect(wire.calls).toEqual(["shutdown", "end"]);
 });
 
-test("so it is where the process ends", () => {
+test("a connection that was let go, and whose peer does not end it, is reset in the end", () => {
+  const { wire, clock } = closedBehindResponse();
+  clock.advance(LINGER_MS + 250);
+
+  clock.advance(IDLE_MS + 250);
+
+  expect(wire.calls).toEqual(["shutdown", "end", "terminate"]);
+});
+
+test("a connection closed behind its response is let go where the process ends too", () => {
   const { wire, connection } = closedBehindResponse();
 
   connection.destroy();
@@ -105,7 +115,7 @@ function serving() {
     deadlines: new Deadlines(clock),
     headLimits: DEFAULT_HEAD_LIMITS,
     headTimeoutMs: 10_000,
-    idleTimeoutMs: 300_000,
+    idleTimeoutMs: IDLE_MS,
     lingerMs: LINGER_MS,
     draining: () => false,
     http2: null,

@@ -78,6 +78,8 @@ export class ServerConnection implements ServerStream, WireOwner {
   #idleSince = 0;
   /** Some request has come on this connection. */
   #served = false;
+  /** Ended for good; TLS waits for the peer to say so too. */
+  #isLeft = false;
 
   constructor(wire: Wire, facts: ConnectionFacts, settings: ServerSettings) {
     this.wire = wire;
@@ -485,8 +487,13 @@ export class ServerConnection implements ServerStream, WireOwner {
 
   /** An RST would throw away what the kernel has and a slow reader has not. */
   #letGo(): void {
-    if (this.#out.blocked) this.wire.terminate();
-    else this.wire.end();
+    if (this.#out.blocked || this.#isLeft) {
+      this.wire.terminate();
+      return;
+    }
+    this.#isLeft = true;
+    this.#settings.deadlines.set(this.#deadline, this.#settings.idleTimeoutMs);
+    this.wire.end();
   }
 
   #pause(): void {

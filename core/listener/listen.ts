@@ -169,7 +169,7 @@ class Acceptor {
     this.options = options;
     this.#tlsSocket = {
       ...socketHandlers(options.flush, options.bug),
-      handshake: (socket: Accepted, _ok: boolean, error: Error | null) => this.#shaken(socket, error),
+      handshake: (socket: Accepted, ok: boolean, error: Error | null) => this.#shaken(socket, ok, error),
     };
   }
 
@@ -196,7 +196,8 @@ class Acceptor {
   secure(raw: Accepted, first: Buffer | null): void {
     const tls = this.options.tls?.options() ?? null;
     const pending = raw.data?.pending ?? new Pending(this.options, raw);
-    raw.data = { owner: null, pending };
+    // In front of the upgrade: the raw half is another object then, with the data of this moment.
+    raw.data = { owner: TLS_OWNER, pending };
     if (tls === null) {
       pending.refuse("no certificate yet");
       return;
@@ -212,13 +213,14 @@ class Acceptor {
     pending.upgraded(secured);
   }
 
-  #shaken(socket: Accepted, error: Error | null): void {
+  /** `ok`: TLS was agreed on; then `error` is what it thinks of the peer's certificate. */
+  #shaken(socket: Accepted, ok: boolean, error: Error | null): void {
     const { pending } = socket.data;
     if (pending === null) return;
     pending.upgraded(socket);
     const { tls, accept, flush } = this.options;
-    if (error !== null && error !== undefined && tls!.verifiesPeer()) {
-      pending.refuse(`handshake failed: ${(error as { code?: string }).code ?? error.message}`);
+    if (!ok || (error !== null && tls!.verifiesPeer())) {
+      pending.refuse(`handshake failed: ${(error as { code?: string } | null)?.code ?? messageOf(error)}`);
       return;
     }
     const peer = tls!.peer(socket as never);
@@ -299,8 +301,6 @@ function sniff(acceptor: Acceptor, socket: Accepted, bytes: Buffer): void {
   if (socket.data.owner === TLS_OWNER) return;
   if (bytes[0] === TLS_HANDSHAKE) {
     acceptor.secure(socket, bytes);
-    // The raw half goes on delivering ciphertext; nobody reads it.
-    socket.data = { owner: TLS_OWNER, pending };
     return;
   }
   pending?.done();
@@ -309,5 +309,5 @@ function sniff(acceptor: Acceptor, socket: Accepted, bytes: Buffer): void {
   acceptor.options.flush();
 }
 
-/** Stands for the codec on the raw half of a TLS connection. */
+/** Stands for the codec on the raw half of a TLS connection, which goes on delivering ciphertext that nobody reads. */
 const TLS_OWNER: WireOwner = { received() {}, writable() {}, peerEnded() {}, closed() {} };

@@ -21,7 +21,10 @@ export class Egress {
   readonly #resolve: Resolve;
   readonly #events: ClusterEvents;
   readonly #isOurs: (address: string, port: number) => boolean;
+  /** In the order of their last lookup. */
   readonly #known = new Map<string, Destination>();
+  /** Lookups under way: an address that has grown old is asked for once, not by everyone. */
+  readonly #asked = new Map<string, Promise<Cluster>>();
 
   /** @param isOurs whether an address leads back to this proxy. */
   constructor(
@@ -43,9 +46,19 @@ export class Egress {
   }
 
   /** @throws {UnknownHost} and {EgressRefused} */
-  async lookup(host: string, port: number): Promise<Cluster> {
+  lookup(host: string, port: number): Promise<Cluster> {
     const key = `${host}:${port}`;
+    let asked = this.#asked.get(key);
+    if (asked === undefined) {
+      asked = this.#lookup(key, host, port).finally(() => this.#asked.delete(key));
+      this.#asked.set(key, asked);
+    }
+    return asked;
+  }
+
+  async #lookup(key: string, host: string, port: number): Promise<Cluster> {
     const cluster = await this.#build(key, host, port);
+    this.#known.delete(key);
     if (this.#known.size >= MAX_DESTINATIONS) this.#known.delete(this.#known.keys().next().value!);
     this.#known.set(key, { cluster, until: this.#clock.monotonic() + FRESH_MS });
     return cluster;
@@ -61,7 +74,8 @@ export class Egress {
     const cluster = new Cluster(
       {
         name: `outside/${key}`,
-        service: { namespace: "unknown", name: "PassthroughCluster", host },
+        // Labels of metrics: a host would be a series for whatever an app calls.
+        service: { namespace: "unknown", name: "PassthroughCluster", host: "unknown" },
         balancer: "RoundRobin",
         endpoints: addresses.map((address) => ({ address, port, weight: 1, workload })),
         confirmedAt: this.#clock.now(),

@@ -1,6 +1,7 @@
 import { finish, Outcome, outcomeOf } from "../cluster/mod.ts";
 import {
   type ClientStream,
+  Field,
   Method,
   type RequestHandler,
   type ResponseHandler,
@@ -14,7 +15,7 @@ import { ConnectFailed, MalformedRequest, MalformedResponse, UntrustedPeer, Upst
 import { forward, forwardBody } from "./forward.ts";
 import { GrpcStatus, grpcStatusIn, grpcTimeoutMs, isGrpc } from "./grpc.ts";
 import type { Mesh } from "./mesh.ts";
-import { reportBug, rescue, UNSENT } from "./rescue.ts";
+import { reportBug, rescue } from "./rescue.ts";
 import { isBodyLost, retryRefusal } from "./retry.ts";
 import { attempt, serve } from "./serve.ts";
 import { armTimer, expiredWait } from "./timing.ts";
@@ -322,7 +323,7 @@ function blameFor({ stage, tunnelled, bodySent, downstream, upstream }: MeshExch
 
 /** Only a proxy of the mesh is believed. */
 function isUnsent({ endpoint, response }: MeshExchange): boolean {
-  return endpoint !== null && endpoint.identity !== null && response.findName(UNSENT) >= 0;
+  return endpoint !== null && endpoint.identity !== null && response.find(Field.MeshUnsent) >= 0;
 }
 
 /** Index of "DC" in RESPONSE_FLAGS. */
