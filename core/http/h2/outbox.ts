@@ -33,6 +33,8 @@ export class Outbox {
   #last = -1;
   #blocked = false;
   #broken = false;
+  /** Bytes that the kernel has taken. */
+  taken = 0;
 
   constructor(wire: Wire, chunks: Chunks) {
     this.#wire = wire;
@@ -126,7 +128,10 @@ export class Outbox {
       const size = this.length;
       const written = this.#wire.write(this.#bytes, this.#start, size);
       if (written < 0) this.discard();
-      else this.#start += written;
+      else {
+        this.#start += written;
+        this.taken += written;
+      }
       this.#blocked = this.#start < this.#end;
     }
     if (this.#blocked) return false;

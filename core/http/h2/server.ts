@@ -40,6 +40,8 @@ export class ServerMux extends Connection {
   #trailers: Trailers | null = null;
   #idleSince: number;
   #blockSince = 0;
+  /** What the client had taken when somebody last looked. */
+  #taken = 0;
   /** We have said that we go: 1 that we will, 2 which stream is the last. */
   #leaving = 0;
 
@@ -252,6 +254,12 @@ export class ServerMux extends Connection {
       this.fail(ErrorCode.EnhanceYourCalm, "head not whole at its deadline");
       return;
     }
+    if (this.out.blocked && this.out.taken === this.#taken) {
+      abused("stalled");
+      this.destroy();
+      return;
+    }
+    this.#taken = this.out.taken;
     const left = this.streams.size > 0 ? idleTimeoutMs : this.#idleSince + idleTimeoutMs - now;
     if (left > 1) deadlines.set(this.deadline, left);
     else this.#giveUp("idle");
