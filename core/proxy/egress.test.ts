@@ -75,6 +75,7 @@ test("a thousand destinations are remembered, and those that were looked up last
   for (let i = 0; i < 999; i++) await egress.lookup(`${i}.org`, 80);
   await egress.lookup("first.org", 80);
   await egress.lookup("5.org", 80);
+  expect(egress.find("0.org", 80)).not.toBeNull();
 
   await egress.lookup("one-more.org", 80);
 
