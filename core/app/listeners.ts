@@ -1,12 +1,23 @@
 import type { Deadlines, Log } from "../base/mod.ts";
 import {
   DEFAULT_HEAD_LIMITS,
+  type Http2Kit,
+  type Http2ServerSettings,
   type RequestHandler,
   ServerConnection,
+  ServerMux,
   type ServerSettings,
   type Stage,
 } from "../http/mod.ts";
-import { type ConnectionLimit, type Listener, listen } from "../listener/mod.ts";
+import {
+  type ConnectionFacts,
+  type ConnectionLimit,
+  handOver,
+  type Listener,
+  listen,
+  type Wire,
+  type WireOwner,
+} from "../listener/mod.ts";
 import { forwardWay, inboundWay, serviceWay, type Way } from "../proxy/mod.ts";
 import type { MeshMetrics } from "../telemetry/mod.ts";
 import { leadsTo } from "./own-address.ts";
@@ -17,17 +28,26 @@ const HEAD_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 300_000;
 const LINGER_MS = 2_000;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Streams of one client connection: of any client, and of a proxy that speaks for many. */
+const MAX_STREAMS = 100;
+const MAX_MESH_STREAMS = 1_000;
+/** What TLS calls HTTP/2, outside and inside the mesh. */
+const HTTP2_PROTOCOLS: ReadonlySet<string> = new Set(["h2", "mesh/h2"]);
 
 export interface ListenersOptions {
   readonly plan: PlanePlan;
   readonly trust: Trust;
   readonly deadlines: Deadlines;
   readonly stage: Stage;
+  readonly http2: Http2Kit;
   readonly metrics: MeshMetrics;
   readonly log: Log;
   readonly handler: (way: Way) => RequestHandler;
   readonly bug: (error: unknown) => void;
 }
+
+/** A connection that came by a listener, whatever it speaks. */
+type Served = ServerConnection | ServerMux;
 
 interface Open {
   readonly plan: ListenerPlan;
@@ -40,7 +60,7 @@ interface Open {
 export class Listeners {
   readonly #options: ListenersOptions;
   readonly #open: Open[] = [];
-  readonly #connections = new Set<ServerConnection>();
+  readonly #connections = new Set<Served>();
   readonly #limit: ConnectionLimit;
   #isDraining = false;
 
@@ -61,7 +81,8 @@ export class Listeners {
   #listen(plan: ListenerPlan, port: number, strict: boolean): Listener {
     const { trust, deadlines, stage, bug } = this.#options;
     const way = wayOf(plan);
-    const settings = this.#settings(way);
+    const http2 = this.#http2Settings(way, plan);
+    const http1 = this.#settings(way, http2);
     const isMesh = plan.transport === "mesh";
     return listen({
       name: plan.name,
@@ -76,13 +97,27 @@ export class Listeners {
       deadlines,
       flush: () => stage.flush(),
       handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
-      accept: (wire, facts) => this.#keep(new ServerConnection(wire, facts, settings)),
+      accept: (wire, facts) => this.#accept(wire, facts, http1, http2),
       refused: (reason, remote) => this.#refused(plan, way, reason, remote),
       bug,
     });
   }
 
-  #settings(way: Way): ServerSettings {
+  #http2Settings(way: Way, plan: ListenerPlan): Http2ServerSettings {
+    const { handler, http2, metrics } = this.#options;
+    return {
+      handler: handler(way),
+      kit: http2,
+      headTimeoutMs: HEAD_TIMEOUT_MS,
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
+      maxStreams: plan.transport === "mesh" ? MAX_MESH_STREAMS : MAX_STREAMS,
+      draining: () => this.#isDraining,
+      onClose: (connection) => this.#forget(connection),
+      onIdleClose: (_connection, reason) => metrics.idleClosed.with(way.direction, reason).add(),
+    };
+  }
+
+  #settings(way: Way, http2: Http2ServerSettings): ServerSettings {
     const { handler, stage, deadlines, metrics } = this.#options;
     return {
       handler: handler(way),
@@ -93,21 +128,35 @@ export class Listeners {
       idleTimeoutMs: IDLE_TIMEOUT_MS,
       lingerMs: LINGER_MS,
       draining: () => this.#isDraining,
-      onClose: (connection) => {
-        this.#connections.delete(connection);
-        metrics.connectionsOpen.with(way.direction).add(-1);
-      },
+      http2: (connection, bytes) => this.#switch(connection, bytes, http2),
+      onClose: (connection) => this.#forget(connection),
       onIdleClose: (_connection, reason) => metrics.idleClosed.with(way.direction, reason).add(),
     };
   }
 
-  #keep(connection: ServerConnection): ServerConnection {
+  #accept(wire: Wire, facts: ConnectionFacts, http1: ServerSettings, http2: Http2ServerSettings): WireOwner {
     const { connections, connectionsOpen } = this.#options.metrics;
-    const { direction } = connection.connection;
+    const connection = HTTP2_PROTOCOLS.has(facts.protocol)
+      ? new ServerMux(wire, facts, http2)
+      : new ServerConnection(wire, facts, http1);
     this.#connections.add(connection);
-    connections.with(direction).add();
-    connectionsOpen.with(direction).add(1);
+    connections.with(facts.direction).add();
+    connectionsOpen.with(facts.direction).add(1);
     return connection;
+  }
+
+  /** The client has begun with the preface of HTTP/2. */
+  #switch(connection: ServerConnection, bytes: Buffer, http2: Http2ServerSettings): void {
+    const mux = new ServerMux(connection.wire, connection.connection, http2);
+    this.#connections.delete(connection);
+    this.#connections.add(mux);
+    handOver(connection.wire, mux);
+    mux.received(bytes);
+  }
+
+  #forget(connection: Served): void {
+    this.#connections.delete(connection);
+    this.#options.metrics.connectionsOpen.with(connection.connection.direction).add(-1);
   }
 
   #refused(plan: ListenerPlan, { direction }: Way, reason: string, remote: string): void {

@@ -1,8 +1,10 @@
 import type { Endpoint } from "../cluster/mod.ts";
 import {
+  alpn,
   clientTls,
   edgeTls,
   isOurDomain,
+  type Protocols,
   peerIdentity,
   readSpiffeId,
   type Svid,
@@ -14,8 +16,12 @@ import type { MeshModel } from "../snapshot/mod.ts";
 import type { ClientTls } from "../upstream/mod.ts";
 import type { Credentials } from "./plan.ts";
 
-/** What a hop between proxies of the mesh speaks; a peer that knows none of it gets HTTP/1.1. */
-const PROTOCOLS = ["mesh/h1", "http/1.1"];
+/** What a hop between proxies of the mesh speaks, most wanted first; a peer that knows none of it gets HTTP/1.1. */
+const MESH = { http1: ["mesh/h1", "http/1.1"], http2: ["mesh/h2", "mesh/h1", "http/1.1"] };
+/** What servers outside the mesh are asked for. */
+const OUTSIDE = { http1: ["http/1.1"], http2: ["h2", "http/1.1"] };
+/** What we serve, to proxies of the mesh and to others; most wanted first. */
+const SERVED = ["mesh/h2", "mesh/h1", "h2", "http/1.1"];
 /** Endpoints are known by SPIFFE ID: the name in the ClientHello is for logs only. */
 const SERVER_NAME = "mesh";
 /** The name that was dialled is not in the certificate; names are not how we know peers. */
@@ -28,7 +34,8 @@ const NAME_DIFFERS = "ERR_TLS_CERT_ALTNAME_INVALID";
 export class Trust {
   #credentials: Credentials | null = null;
   #server: object | null = null;
-  #client: object | null = null;
+  /** By what is offered: options for each are made when first wanted. */
+  readonly #clients = new Map<Protocols, object>();
   readonly #mesh: () => MeshModel;
 
   constructor(mesh: () => MeshModel) {
@@ -42,21 +49,20 @@ export class Trust {
   identify(credentials: Credentials): void {
     const { certificate, privateKey, bundle } = credentials;
     this.#credentials = credentials;
-    if (bundle === null) {
-      this.#server = edgeTls({ certificate, privateKey }, PROTOCOLS);
-      this.#client = { cert: certificate, key: privateKey, rejectUnauthorized: false, serverName: SERVER_NAME };
-      return;
+    this.#clients.clear();
+    this.#server =
+      bundle === null ? edgeTls({ certificate, privateKey }, SERVED) : serverTls(svidOf(credentials, bundle), SERVED);
+  }
+
+  #clientFor(protocols: Protocols): object | null {
+    const credentials = this.#credentials;
+    if (credentials === null) return null;
+    let options = this.#clients.get(protocols);
+    if (options === undefined) {
+      options = clientOptions(credentials, protocols);
+      this.#clients.set(protocols, options);
     }
-    const svid = {
-      certificate,
-      privateKey,
-      bundle,
-      spiffeId: credentials.spiffeId ?? "",
-      notBefore: 0,
-      notAfter: 0,
-    } satisfies Svid;
-    this.#server = serverTls(svid, PROTOCOLS);
-    this.#client = clientTls(svid, PROTOCOLS, SERVER_NAME);
+    return options;
   }
 
   /** For a listener; `requirePeer` where only workloads of the mesh may come. */
@@ -80,7 +86,7 @@ export class Trust {
   /** For endpoints: those with an identity must prove it; others only that our roots know them. */
   client(): ClientTls {
     return {
-      options: () => this.#client,
+      options: (endpoint, spoken) => this.#clientFor((endpoint.identity === null ? OUTSIDE : MESH)[spoken]),
       verify: (error, socket, endpoint) => this.#verify(error, socket as never, endpoint),
     };
   }
@@ -96,4 +102,15 @@ export class Trust {
     }
     return error === null || error === undefined || error.code === NAME_DIFFERS ? null : (error.code ?? error.message);
   }
+}
+
+function clientOptions(credentials: Credentials, protocols: Protocols): object {
+  const { certificate, privateKey, bundle } = credentials;
+  if (bundle !== null) return clientTls(svidOf(credentials, bundle), protocols, SERVER_NAME);
+  const ALPNProtocols = alpn(protocols);
+  return { cert: certificate, key: privateKey, rejectUnauthorized: false, serverName: SERVER_NAME, ALPNProtocols };
+}
+
+function svidOf({ certificate, privateKey, spiffeId }: Credentials, bundle: string): Svid {
+  return { certificate, privateKey, bundle, spiffeId: spiffeId ?? "", notBefore: 0, notAfter: 0 };
 }

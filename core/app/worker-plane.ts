@@ -1,6 +1,6 @@
-import { type Clock, Deadlines, type Log, messageOf, systemRandom } from "../base/mod.ts";
+import { atRoundEnd, type Clock, Deadlines, type Log, messageOf, systemRandom } from "../base/mod.ts";
 import type { ClusterEvents, Endpoint } from "../cluster/mod.ts";
-import { DEFAULT_HEAD_LIMITS, Stage } from "../http/mod.ts";
+import { DEFAULT_HEAD_LIMITS, Http2Kit, Stage } from "../http/mod.ts";
 import { AddedLines, DEFAULT_WAITS, Egress, type Mesh, Recorder, RequestIds, Serving } from "../proxy/mod.ts";
 import { PathScan } from "../route/mod.ts";
 import { buildSnapshot, emptySnapshot, type Snapshot, type SnapshotModel } from "../snapshot/mod.ts";
@@ -48,6 +48,7 @@ export class WorkerPlane {
   readonly #egress: Egress;
   readonly #serving: Serving;
   readonly #logWriter: LogWriter | null;
+  readonly #http2: Http2Kit;
   readonly #listeners: Listeners;
   readonly #parked: Parked;
   readonly #policies: Policies;
@@ -66,6 +67,11 @@ export class WorkerPlane {
     this.#metrics = meshMetrics(region);
     this.#logWriter =
       plan.accessLog === null ? null : new LogWriter(openLogSink(plan.accessLog.target), clock, plan.accessLog.format);
+    this.#http2 = new Http2Kit({
+      deadlines: this.#deadlines,
+      schedule: atRoundEnd,
+      abused: (abuse) => this.#metrics.http2Abuse.with(abuse).add(),
+    });
     this.#trust = new Trust(() => this.#mesh.snapshot.mesh);
     const self = { workload: plan.self, principal: null as string | null };
     const isOurs = (address: string, port: number): boolean => this.#listeners.isOurs(address, port);
@@ -92,6 +98,7 @@ export class WorkerPlane {
     };
     this.#serving = new Serving(this.#mesh);
     this.#upstream = new Upstream({
+      http2: this.#http2,
       client: { handler: this.#serving, stage: this.#stage, headLimits: DEFAULT_HEAD_LIMITS },
       deadlines: this.#deadlines,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
@@ -135,6 +142,7 @@ export class WorkerPlane {
       trust: this.#trust,
       deadlines: this.#deadlines,
       stage: this.#stage,
+      http2: this.#http2,
       metrics: this.#metrics,
       log: this.#host.log,
       handler: (way) => this.#serving.handler(way),

@@ -31,3 +31,8 @@ export const systemClock: Clock = {
 
 /** The chance of the machine, evenly spread over [0, 1): for choices, never for secrets. */
 export const systemRandom: () => number = () => Math.random();
+
+/** Calls once all events that are ready now are done: what they wrote can leave together. */
+export function atRoundEnd(call: () => void): void {
+  setImmediate(call);
+}

@@ -32,6 +32,7 @@ export class Cluster {
   readonly version: string;
   readonly service: ClusterModel["service"];
   readonly balancer: BalancerKind;
+  readonly http2: boolean;
   readonly confirmedAt: number;
   readonly state: ClusterState;
   readonly endpoints: readonly Endpoint[];
@@ -55,6 +56,7 @@ export class Cluster {
     this.version = version;
     this.service = model.service;
     this.balancer = model.balancer;
+    this.http2 = model.http2 === true;
     this.confirmedAt = model.confirmedAt;
     this.state = state;
     this.#models = new Map(model.endpoints.map((endpoint) => [endpointKey(endpoint), endpoint]));
@@ -78,6 +80,7 @@ export class Cluster {
     for (const [key, endpoint] of this.#members) {
       endpoint.member = true;
       endpoint.relabel(this.#models.get(key)!.workload);
+      endpoint.http2 = this.http2;
     }
     state.members = this.#members;
     state.ejected = this.endpoints.filter((endpoint) => endpoint.ejectedUntil !== 0).length;

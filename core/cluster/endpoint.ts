@@ -43,6 +43,8 @@ export class Endpoint {
   /** False once a snapshot no longer names it: nobody judges it any more. */
   member = false;
   workload: WorkloadLabels;
+  /** It speaks HTTP/2 whatever the request. */
+  http2 = false;
   /** Attempts begun and not finished. */
   inflight = 0;
   /** Peak EWMA of latency at `observedAt`, in ms, that decays from there; -1 until one is known. */

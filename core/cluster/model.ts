@@ -7,6 +7,8 @@ export interface ClusterModel {
   /** Labels of the Istio metrics: destination_service and its parts. */
   readonly service: { readonly namespace: string; readonly name: string; readonly host: string };
   readonly balancer: BalancerKind;
+  /** The endpoints speak HTTP/2. Absent: HTTP/1.1, and HTTP/2 to gRPC. */
+  readonly http2?: true;
   readonly endpoints: readonly EndpointModel[];
   /** When the source last confirmed this set, ms since the epoch. */
   readonly confirmedAt: number;

@@ -87,6 +87,7 @@ function clusterOf(service: Service, port: ServicePort, slices: readonly Slice[]
     name: clusterName(service, port.port),
     service: { namespace: service.namespace, name: service.name, host: serviceHost(service) },
     balancer: port.protocol === "http" ? "PeakEWMA" : "LeastRequest",
+    ...(port.http2 ? { http2: true } : {}),
     endpoints: sorted.map(({ endpoint }) => endpoint),
     confirmedAt,
   };

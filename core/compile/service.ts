@@ -20,6 +20,8 @@ export interface ServicePort {
   /** Number or name of the workload's port; null where none was written. */
   readonly targetPort: number | string | null;
   readonly protocol: Protocol;
+  /** Declared to be HTTP/2, or what runs on it. */
+  readonly http2: boolean;
 }
 
 /** All Services by `<namespace>/<name>`, sorted. */
@@ -66,7 +68,7 @@ function ofDocument(document: DocumentOf<"Service">, membership: Membership, rep
   const ports: ServicePort[] = [];
   for (const [i, { port, name, targetPort, protocol, appProtocol }] of body.spec.ports.entries()) {
     if (protocol === "TCP")
-      ports.push({ port, name, targetPort: targetPort ?? null, protocol: protocolOf(appProtocol ?? "", name) });
+      ports.push({ port, name, targetPort: targetPort ?? null, ...spokenOf(appProtocol ?? "", name) });
     else
       report.warn(
         document,
@@ -83,12 +85,13 @@ function implied(key: string, workloads: readonly Workload[]): Service {
   const ports = new Map<number, ServicePort>();
   for (const workload of workloads)
     for (const { port, name, protocol } of workload.ports)
-      if (!ports.has(port)) ports.set(port, { port, name, targetPort: null, protocol: protocolOf(protocol, name) });
+      if (!ports.has(port)) ports.set(port, { port, name, targetPort: null, ...spokenOf(protocol, name) });
   const sorted = [...ports.values()].sort((a, b) => a.port - b.port);
   return { namespace, name, document: null, ports: sorted, members: new Set(workloads) };
 }
 
 const HTTP = new Set(["http", "http2", "h2c", "grpc", "ws"]);
+const HTTP2 = new Set(["http2", "h2c", "grpc"]);
 const TCP = new Set([
   "tcp",
   "tls",
@@ -102,6 +105,15 @@ const TCP = new Set([
   "amqp",
   "kafka",
 ]);
+
+/** What a port speaks: the protocol, and whether it is HTTP/2 from the first byte on. */
+export function spokenOf(appProtocol: string, name: string): Pick<ServicePort, "protocol" | "http2"> {
+  const protocol = protocolOf(appProtocol, name);
+  const declared = appProtocol.toLowerCase().replace(/^kubernetes\.io\//, "");
+  const word = HTTP.has(declared) ? declared : (name.split("-", 1)[0] ?? "");
+  // grpc-web runs on HTTP/1.1, whatever its first word.
+  return { protocol, http2: protocol === "http" && HTTP2.has(word) && !/^grpc-web(-|$)/.test(name) };
+}
 
 /** How a port is spoken: by `appProtocol`, else by its name up to the first dash, else HTTP. */
 export function protocolOf(appProtocol: string, name: string): Protocol {

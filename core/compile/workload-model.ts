@@ -1,6 +1,6 @@
 import type { Resource, WorkloadModel, WorkloadPortModel } from "../snapshot/mod.ts";
 import { type Attachments, idsInOrder } from "./plugin.ts";
-import { portBehind, protocolOf, type Service, type ServicePort, serviceHost } from "./service.ts";
+import { portBehind, type Service, type ServicePort, serviceHost, spokenOf } from "./service.ts";
 import { versionOf } from "./version.ts";
 import { fullName, metricLabels, type Workload, type WorkloadPort } from "./workload.ts";
 
@@ -80,9 +80,11 @@ function workloadPort(
 ): WorkloadPortModel {
   const [first] = backing;
   const service = first?.[0] ?? { namespace: workload.namespace, name: workload.service || workload.name };
+  const spoken = first?.[1] ?? spokenOf(protocol, name);
   return {
     port,
-    protocol: first?.[1].protocol ?? protocolOf(protocol, name),
+    protocol: spoken.protocol,
+    ...(spoken.http2 ? { http2: true } : {}),
     service: { namespace: service.namespace, name: service.name, host: serviceHost(service) },
     policies: idsInOrder(backing.flatMap(([service]) => attachments.guards(service))),
   };

@@ -227,7 +227,7 @@ export class BodyReader {
 }
 
 /** RFC 9110, section 6.5.1: what frames, routes or authenticates is no trailer. */
-function carriesOnlyData(trailers: Trailers): boolean {
+export function carriesOnlyData(trailers: Trailers): boolean {
   for (let i = 0; i < trailers.count; i++) {
     const id = trailers.ids[i]!;
     if (id !== Field.Unknown && id <= Field.XForwardedClientCert) return false;

@@ -118,6 +118,7 @@ function serving() {
     idleTimeoutMs: IDLE_MS,
     lingerMs: LINGER_MS,
     draining: () => false,
+    http2: null,
     onClose() {},
     onIdleClose() {},
   });

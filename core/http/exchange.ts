@@ -58,8 +58,12 @@ export interface ClientStream {
   readBody(): void;
   pauseBody(): void;
   tunnel(): void;
-  /** Gives the attempt up; the connection is not used again. No event follows. */
+  /** Becomes the passage of an exchange that sends no request (CONNECT to outside the mesh). */
+  adopt(exchange: Exchange): void;
+  /** Gives the attempt up; an HTTP/1 connection is not used again. No event follows. */
   abort(): void;
+  /** Gives back what was not used. */
+  close(): void;
   /** Lets go of a tunnel that both sides have ended: what waits still goes out. No event follows. */
   leave(): void;
 }
@@ -101,5 +105,7 @@ export const UpstreamFailure = {
   Truncated: 1,
   /** Bytes that are not a response. */
   Malformed: 2,
+  /** The upstream says that it has not begun with the request: it may be sent again, whatever it is. */
+  Refused: 3,
 } as const;
 export type UpstreamFailure = (typeof UpstreamFailure)[keyof typeof UpstreamFailure];

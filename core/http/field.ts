@@ -29,6 +29,8 @@ export const Field = {
   Traceparent: 23,
   XForwardedProto: 24,
   MeshUnsent: 25,
+  GrpcStatus: 26,
+  GrpcTimeout: 27,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
@@ -62,6 +64,8 @@ const NAMES: readonly string[] = [
   "traceparent",
   "x-forwarded-proto",
   "x-mesh-unsent",
+  "grpc-status",
+  "grpc-timeout",
 ];
 
 const SLOTS = 256;
@@ -70,7 +74,7 @@ const NAME_BYTES: readonly Uint8Array[] = NAMES.map((name) => new TextEncoder().
 
 /** Length, first and last letter tell all the names apart; a name is compared whole behind it. */
 function slotOf(length: number, first: number, last: number): number {
-  return (length ^ Math.imul(first | 0x20, 9) ^ (last | 0x20)) & (SLOTS - 1);
+  return (length + Math.imul(first | 0x20, 3) + Math.imul(last | 0x20, 5)) & (SLOTS - 1);
 }
 
 for (let id = 1; id < NAMES.length; id++) {

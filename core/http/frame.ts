@@ -17,7 +17,7 @@ const UPGRADE = 4;
  * or not (RFC 9110, section 7.6.1). Who the peer is we say ourselves: what it
  * claims to be ends here.
  */
-const HOP = membersOf([
+export const HOP = membersOf([
   Field.TransferEncoding,
   Field.Connection,
   Field.KeepAlive,
@@ -113,7 +113,11 @@ function placeHost(head: RequestHead, i: number): boolean {
  */
 function mayUpgrade(head: RequestHead): boolean {
   if (head.minor === 0 || head.contentLength !== 0) return false;
-  const protocol = head.valueText(head.find(Field.Upgrade)).toLowerCase();
+  return isUpgradeProtocol(head.valueText(head.find(Field.Upgrade)).toLowerCase());
+}
+
+/** One protocol, in lower case, that is neither HTTP nor TLS. */
+export function isUpgradeProtocol(protocol: string): boolean {
   return /^[!#$%&'*+.^_`|~0-9a-z-]+(\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/.test(protocol) && !/^(h2|http|tls)/.test(protocol);
 }
 

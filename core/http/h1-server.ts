@@ -2,11 +2,13 @@ import { Deadline, type Deadlines } from "../base/mod.ts";
 import type { ConnectionFacts, Wire, WireOwner } from "../listener/mod.ts";
 import { BodyReader, type Trailers } from "./body.ts";
 import type { Exchange, RequestHandler, ServerStream } from "./exchange.ts";
+import { Field } from "./field.ts";
+import { mayBePreface } from "./h2/frame.ts";
 import { CHUNKED, Method, UNTIL_CLOSE } from "./head.ts";
 import { Held } from "./held.ts";
 import { type HeadLimits, INCOMPLETE, parseRequestHead, TOO_LARGE, UNSUPPORTED } from "./parse.ts";
 import { Framing, Sender, type Stage } from "./sender.ts";
-import { After, type Edits, writeAnswer, writeResponseHead } from "./serialize.ts";
+import { After, Announce, type Edits, writeAnswer, writeResponseHead } from "./serialize.ts";
 
 /** What all server connections of a worker share. */
 export interface ServerSettings {
@@ -24,6 +26,8 @@ export interface ServerSettings {
   readonly draining: () => boolean;
   /** The connection is over. */
   readonly onClose: (connection: ServerConnection) => void;
+  /** The client speaks HTTP/2 from the first byte on: `bytes` are what it has said. Null: nobody here does. */
+  readonly http2: ((connection: ServerConnection, bytes: Buffer) => void) | null;
   /** A connection was given up while no exchange was under way, e.g. at its head deadline. */
   readonly onIdleClose: (connection: ServerConnection, reason: string) => void;
 }
@@ -52,7 +56,7 @@ export class ServerConnection implements ServerStream, WireOwner {
   responseStarted = false;
   requestComplete = true;
 
-  readonly #wire: Wire;
+  readonly wire: Wire;
   readonly #settings: ServerSettings;
   readonly #out: Sender;
   readonly #reader = new BodyReader();
@@ -78,7 +82,7 @@ export class ServerConnection implements ServerStream, WireOwner {
   #isLeft = false;
 
   constructor(wire: Wire, facts: ConnectionFacts, settings: ServerSettings) {
-    this.#wire = wire;
+    this.wire = wire;
     this.connection = facts;
     this.#settings = settings;
     this.#out = new Sender(wire, settings.stage);
@@ -159,7 +163,7 @@ export class ServerConnection implements ServerStream, WireOwner {
       this.#settings.deadlines.set(this.#deadline, this.#settings.headTimeoutMs);
       return -1;
     }
-    return this.#begin(n);
+    return this.#begin(n, bytes, p, end);
   }
 
   #readPartial(bytes: Buffer, p: number, end: number): number {
@@ -171,14 +175,15 @@ export class ServerConnection implements ServerStream, WireOwner {
     const n = parseRequestHead(this.#exchange!.request, partial.bytes, 0, partial.length, limits);
     if (n === INCOMPLETE) return -1;
     this.#partial = null;
-    const begun = this.#begin(n);
+    const begun = this.#begin(n, partial.bytes, 0, partial.length);
     return begun < 0 ? begun : p + begun - before;
   }
 
-  /** The head is decided: `n` is its end or the parser's refusal. */
-  #begin(n: number): number {
+  /** The head in `bytes[start, end)` is decided: `n` is its end or the parser's refusal. */
+  #begin(n: number, bytes: Buffer, start: number, end: number): number {
     const exchange = this.#exchange!;
     if (n < 0) {
+      if (this.#isHttp2(bytes, start, end)) return this.#handOver(bytes.subarray(start, end));
       const problem = exchange.request.problem;
       this.#refuse(refusalStatus(n, problem), problem);
       return -1;
@@ -194,6 +199,20 @@ export class ServerConnection implements ServerStream, WireOwner {
     this.#phase = this.requestComplete ? Phase.Answer : Phase.Body;
     this.#settings.handler.request(exchange);
     return n;
+  }
+
+  /** The preface of HTTP/2 is made to be refused here (RFC 9113, section 3.4): only then it is looked for. */
+  #isHttp2(bytes: Buffer, start: number, end: number): boolean {
+    return !this.#served && this.#settings.http2 !== null && mayBePreface(bytes, start, end);
+  }
+
+  #handOver(bytes: Buffer): number {
+    this.#settings.deadlines.clear(this.#deadline);
+    this.#phase = Phase.Closing;
+    this.#gone = true;
+    this.#finishExchange();
+    this.#settings.http2!(this, bytes);
+    return -1;
   }
 
   #readPiece(bytes: Buffer, p: number, end: number): number {
@@ -241,7 +260,7 @@ export class ServerConnection implements ServerStream, WireOwner {
   inform(exchange: Exchange): void {
     // An HTTP/1.0 client knows no 1xx (RFC 9110, section 15.2).
     if (exchange.request.minor === 0 || this.responseStarted) return;
-    writeResponseHead(this.#out.open(), exchange.response, false, After.Default, null, null);
+    writeResponseHead(this.#out.open(), exchange.response, Announce.Nothing, After.Default, null, null);
   }
 
   respond(exchange: Exchange, route: Edits | null, policy: Edits | null): void {
@@ -253,7 +272,8 @@ export class ServerConnection implements ServerStream, WireOwner {
     if (!this.requestComplete && noBody) this.#close = true;
     if (this.#settings.draining() || this.#peerEnded) this.#close = true;
     this.responseStarted = true;
-    writeResponseHead(this.#out.open(), response, chunked, this.#after(request.minor), route, policy);
+    const announce = chunked ? Announce.Chunks : lacksLength(exchange) ? Announce.Empty : Announce.Nothing;
+    writeResponseHead(this.#out.open(), response, announce, this.#after(request.minor), route, policy);
     this.#out.framing = noBody
       ? Framing.None
       : chunked
@@ -306,7 +326,7 @@ export class ServerConnection implements ServerStream, WireOwner {
     const lastByteTells = this.#out.framing === Framing.UntilClose;
     if (lastByteTells) {
       this.#out.discard();
-      this.#wire.terminate();
+      this.wire.terminate();
     } else this.#out.shutdown();
     this.#finishExchange();
     if (!lastByteTells) this.#linger();
@@ -346,7 +366,7 @@ export class ServerConnection implements ServerStream, WireOwner {
     this.#rest = null;
     if (this.#gone) return;
     if (this.#peerEnded) {
-      this.#wire.end();
+      this.wire.end();
       return;
     }
     this.#resume();
@@ -388,7 +408,7 @@ export class ServerConnection implements ServerStream, WireOwner {
         this.#finishExchange();
         this.#phase = Phase.Closing;
         this.#out.shutdown();
-        this.#wire.end();
+        this.wire.end();
         return;
       case Phase.Body:
         this.#settings.handler.gone(exchange!, "request ended before its body");
@@ -397,7 +417,7 @@ export class ServerConnection implements ServerStream, WireOwner {
         this.#settings.handler.requestEnd(exchange!, null);
         return;
       case Phase.Closing:
-        if (!this.#out.blocked) this.#wire.end();
+        if (!this.#out.blocked) this.wire.end();
         return;
       default:
         this.#close = true;
@@ -461,32 +481,40 @@ export class ServerConnection implements ServerStream, WireOwner {
   /** Ends at once, but for what the kernel has of a response that is over. */
   destroy(): void {
     if (this.#phase === Phase.Closing) this.#letGo();
-    else this.#wire.terminate();
+    else this.wire.terminate();
     this.closed(true);
   }
 
   /** An RST would throw away what the kernel has and a slow reader has not. */
   #letGo(): void {
     if (this.#out.blocked || this.#isLeft) {
-      this.#wire.terminate();
+      this.wire.terminate();
       return;
     }
     this.#isLeft = true;
     this.#settings.deadlines.set(this.#deadline, this.#settings.idleTimeoutMs);
-    this.#wire.end();
+    this.wire.end();
   }
 
   #pause(): void {
     if (this.#paused) return;
     this.#paused = true;
-    this.#wire.pause();
+    this.wire.pause();
   }
 
   #resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#wire.resume();
+    this.wire.resume();
   }
+}
+
+/** A response that HTTP/2 ended with its head: a client here would wait for the connection to end. */
+function lacksLength({ request, response }: Exchange): boolean {
+  const { status } = response;
+  if (response.contentLength !== 0 || status < 200 || status === 204 || status === 304) return false;
+  if (request.method === Method.Head || request.method === Method.Connect) return false;
+  return response.find(Field.ContentLength) < 0;
 }
 
 function refusalStatus(code: number, problem: string): number {

@@ -49,6 +49,10 @@ export abstract class Fields {
   readonly ids = new Uint8Array(MAX_FIELDS);
   /** 1 where the field ends at this hop: the connection fields and what `Connection` names. */
   readonly hop = new Uint8Array(MAX_FIELDS);
+  /** 1 where the field came as never to be indexed, and goes on as such (RFC 7541, section 7.1.3). */
+  readonly secret = new Uint8Array(MAX_FIELDS);
+  /** Bytes of the head itself, for one that did not come as lines; kept from use to use. */
+  own: Buffer = NO_BYTES;
   /** Why the head was refused, for the log; set where a parser returns `REFUSED`. */
   problem = "";
 
@@ -144,6 +148,8 @@ export class RequestHead extends Fields {
   absolute = false;
   /** Minor version of HTTP/1: 0 or 1. HTTP/2 heads say 1. */
   minor = 1;
+  /** It came by HTTP/2. */
+  isHttp2 = false;
   /** Bytes of the body, `CHUNKED`, or 0. */
   contentLength = 0;
   keepAlive = true;
@@ -174,6 +180,7 @@ export class RequestHead extends Fields {
     this.port = 0;
     this.absolute = false;
     this.minor = 1;
+    this.isHttp2 = false;
     this.contentLength = 0;
     this.keepAlive = true;
     this.upgrade = false;

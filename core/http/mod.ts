@@ -14,6 +14,10 @@ export {
 export { Field, fieldNamed } from "./field.ts";
 export { ClientConnection, type ClientSettings, type ConnectionKeeper } from "./h1-client.ts";
 export { ServerConnection, type ServerSettings } from "./h1-server.ts";
+export { ClientMux, type Http2ClientSettings, type MuxKeeper } from "./h2/client.ts";
+export { ABUSES, type Abuse } from "./h2/guard.ts";
+export { Http2Kit } from "./h2/kit.ts";
+export { type Http2ServerSettings, ServerMux } from "./h2/server.ts";
 export { CHUNKED, Fields, MAX_FIELDS, METHOD_NAMES, Method, RequestHead, ResponseHead, UNTIL_CLOSE } from "./head.ts";
 export {
   DEFAULT_HEAD_LIMITS,

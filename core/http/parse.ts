@@ -64,7 +64,7 @@ function parseRequestLine(head: RequestHead, bytes: Buffer, start: number, end: 
 
 const METHODS: readonly Uint8Array[] = METHOD_NAMES.map((name) => new TextEncoder().encode(name));
 
-function methodOf(bytes: Buffer, start: number, end: number): Method {
+export function methodOf(bytes: Buffer, start: number, end: number): Method {
   const length = end - start;
   for (let id = 1; id < METHODS.length; id++) {
     const name = METHODS[id]!;
@@ -250,6 +250,7 @@ function parseField(head: Fields, bytes: Buffer, start: number, end: number): nu
   spans[i * 4 + 3] = valueEnd;
   head.ids[i] = id;
   head.hop[i] = 0;
+  head.secret[i] = 0;
   return after;
 }
 

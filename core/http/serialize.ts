@@ -28,6 +28,7 @@ const ONE = 49;
 /** " HTTP/1.1" and its CRLF. */
 const LINE_END_BYTES = 11;
 const CHUNKED_LINE = latin1("Transfer-Encoding: chunked\r\n");
+const EMPTY_LINE = latin1("Content-Length: 0\r\n");
 const UPGRADE_LINE = latin1("Connection: upgrade\r\nUpgrade: ");
 const CLOSE_LINE = latin1("Connection: close\r\n");
 const ALIVE_LINE = latin1("Connection: keep-alive\r\n");
@@ -56,6 +57,7 @@ export function writeRequestHead(
   }
   to.copy(added.bytes, 0, added.length);
   if (head.contentLength === CHUNKED) to.copy(CHUNKED_LINE, 0, CHUNKED_LINE.length);
+  else if (head.isHttp2 && lacksLength(head)) to.copy(EMPTY_LINE, 0, EMPTY_LINE.length);
   if (head.upgrade) writeUpgrade(to, head);
   to.copy(CRLF, 0, 2);
 }
@@ -66,7 +68,8 @@ export function writeRequestHead(
  * line feed stands tells it from a head that was not read off HTTP/1.
  */
 function goesOnAsItCame(head: RequestHead): boolean {
-  if (head.minor === 0 || head.ids[0] !== Field.Host || head.pathStart !== head.methodEnd + 1) return false;
+  if (head.isHttp2 || head.minor === 0 || head.ids[0] !== Field.Host || head.pathStart !== head.methodEnd + 1)
+    return false;
   const first = head.nameStart(0);
   const target = head.hasQuery ? head.queryEnd : head.pathEnd;
   if (head.count === 0 || first !== target + LINE_END_BYTES) return false;
@@ -86,6 +89,13 @@ function writeRequestLine(to: Stage, head: RequestHead, authority: Buffer): void
   if (head.authorityEnd > head.authorityStart) to.copy(bytes, head.authorityStart, head.authorityEnd);
   else to.copy(authority, 0, authority.length);
   to.copy(CRLF, 0, 2);
+}
+
+/** What HTTP/2 says by the end of the stream, HTTP/1 says by a length (RFC 9110, section 8.6). */
+function lacksLength(head: RequestHead): boolean {
+  const { method } = head;
+  const expectsBody = method === Method.Post || method === Method.Put || method === Method.Patch;
+  return expectsBody && head.contentLength === 0 && head.find(Field.ContentLength) < 0;
 }
 
 function writeUpgrade(to: Stage, head: Fields): void {
@@ -119,11 +129,15 @@ function writeFields(to: Stage, head: Fields, route: Edits | null, policy: Edits
 export const After = { Default: 0, Close: 1, KeepAlive: 2 } as const;
 export type After = (typeof After)[keyof typeof After];
 
-/** Writes a response head; the body's framing is chunked where `chunked` says so. */
+/** What a response head says of its body beside the fields that came. */
+export const Announce = { Nothing: 0, Chunks: 1, Empty: 2 } as const;
+export type Announce = (typeof Announce)[keyof typeof Announce];
+
+/** Writes a response head as this hop sends it. */
 export function writeResponseHead(
   to: Stage,
   head: ResponseHead,
-  chunked: boolean,
+  announce: Announce,
   after: After,
   route: Edits | null,
   policy: Edits | null,
@@ -134,7 +148,8 @@ export function writeResponseHead(
   to.copy(head.bytes, head.reasonStart, head.reasonEnd);
   to.copy(CRLF, 0, 2);
   writeFields(to, head, route, policy, -1);
-  if (chunked) to.copy(CHUNKED_LINE, 0, CHUNKED_LINE.length);
+  if (announce === Announce.Chunks) to.copy(CHUNKED_LINE, 0, CHUNKED_LINE.length);
+  else if (announce === Announce.Empty) to.copy(EMPTY_LINE, 0, EMPTY_LINE.length);
   if (head.status === 101) writeUpgrade(to, head);
   else if (after === After.Close) to.copy(CLOSE_LINE, 0, CLOSE_LINE.length);
   else if (after === After.KeepAlive) to.copy(ALIVE_LINE, 0, ALIVE_LINE.length);

@@ -189,7 +189,7 @@ class Acceptor {
 
   plain(socket: Accepted): void {
     socket.data = { owner: null, pending: null };
-    socket.data.owner = this.options.accept(socket as never, this.#facts(socket, null, false, ""));
+    socket.data.owner = this.options.accept(socket as never, this.#facts(socket, null, false));
   }
 
   /** Begins TLS on a raw socket; `first` are bytes that were read already. */
@@ -230,11 +230,11 @@ class Acceptor {
     }
     pending.done();
     socket.data.pending = null;
-    socket.data.owner = accept(socket as never, this.#facts(socket, peer, true, serverNameOf(socket)));
+    socket.data.owner = accept(socket as never, this.#facts(socket, peer, true));
     flush();
   }
 
-  #facts(socket: Accepted, peer: string | null, secure: boolean, serverName: string): ConnectionFacts {
+  #facts(socket: Accepted, peer: string | null, secure: boolean): ConnectionFacts {
     const { name, direction } = this.options;
     return {
       listener: name,
@@ -244,14 +244,14 @@ class Acceptor {
       localAddress: `${socket.localAddress}:${socket.localPort}`,
       peer,
       secure,
-      serverName,
+      serverName: secure ? textOf((socket as { servername?: unknown }).servername) : "",
+      protocol: secure ? textOf((socket as { alpnProtocol?: unknown }).alpnProtocol) : "",
     };
   }
 }
 
-function serverNameOf(socket: Accepted): string {
-  const name = (socket as { servername?: unknown }).servername;
-  return typeof name === "string" ? name : "";
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }
 
 function tlsHandlers(acceptor: Acceptor): object {

@@ -30,6 +30,11 @@ interface OwnedSocket {
   readonly data: { readonly owner: WireOwner | null } | null | undefined;
 }
 
+/** Gives the events of a socket to another owner from here on. */
+export function handOver(wire: Wire, owner: WireOwner): void {
+  (wire as unknown as { readonly data: { owner: WireOwner | null } }).data.owner = owner;
+}
+
 /**
  * Bun socket handlers that hand every event to the socket's owner, and write
  * what the event produced before they return. What an owner throws is a bug:
@@ -75,4 +80,6 @@ export interface ConnectionFacts {
   readonly secure: boolean;
   /** Server name the client asked for; "" without. */
   readonly serverName: string;
+  /** Protocol that TLS agreed upon (ALPN); "" without. */
+  readonly protocol: string;
 }

@@ -1,7 +1,9 @@
 import { latin1 } from "../base/mod.ts";
 import { Field, type Lines } from "../http/mod.ts";
 import type { MeshExchange } from "./exchange.ts";
+import { dropGrpcTimeout, grpcTimeoutLine } from "./grpc.ts";
 import type { RequestIds } from "./request-id.ts";
+import { timeLeftMs } from "./timing.ts";
 
 const REQUEST_ID = latin1("x-request-id: ");
 const ID_BYTES = 36;
@@ -24,13 +26,22 @@ export class AddedLines implements Lines {
   }
 
   /** @param self SPIFFE ID of this proxy; null before its first certificate. */
-  of(exchange: MeshExchange, self: string | null): Lines {
+  of(exchange: MeshExchange, self: string | null, now: number): Lines {
     this.length = 0;
+    if (exchange.isGrpc) this.#timeout(exchange, now);
     if (exchange.requestIdMade || exchange.request.find(Field.XRequestId) < 0) this.#requestId(exchange);
     const { connection } = exchange.downstream!;
     if (connection.direction === "inbound" && connection.peer !== null)
       this.#append(this.#peerLine(connection.peer, self));
     return this;
+  }
+
+  /** A hop that knows how long is left tells the next one, so that all give up together. */
+  #timeout(exchange: MeshExchange, now: number): void {
+    const left = timeLeftMs(exchange, now);
+    if (left === Number.POSITIVE_INFINITY) return;
+    dropGrpcTimeout(exchange.request);
+    this.#append(latin1(grpcTimeoutLine(left)));
   }
 
   /** The same for all attempts at one request. */

@@ -1,6 +1,6 @@
 import { Deadline, NO_BYTES } from "../base/mod.ts";
 import type { Cluster, Endpoint } from "../cluster/mod.ts";
-import { type ClientConnection, Exchange } from "../http/mod.ts";
+import { type ClientStream, Exchange } from "../http/mod.ts";
 import type { HeaderChanges, Plugin, Verdict } from "../plugin/mod.ts";
 import type { Filterable, Permitted } from "../policy/mod.ts";
 import type { RuleBackend } from "../route/mod.ts";
@@ -26,7 +26,7 @@ export type Stage = (typeof Stage)[keyof typeof Stage];
 
 /** What the flow of an exchange calls back into. */
 export interface Flow {
-  connected(exchange: MeshExchange, connection: ClientConnection): void;
+  connected(exchange: MeshExchange, connection: ClientStream): void;
   connectFailed(exchange: MeshExchange, failure: DialFailure, problem: string): void;
   expired(exchange: MeshExchange): void;
 }
@@ -62,6 +62,12 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
   /** Last time a byte moved, as near as the deadlines know it; monotonic. */
   movedAt = 0;
   requestBytes = 0;
+  /** A gRPC call, by its content type. */
+  isGrpc = false;
+  /** How long the caller of a gRPC call waits, ms; 0 where it did not say. */
+  callTimeoutMs = 0;
+  /** `grpc-status` of the response; -1 without one. */
+  grpcStatus = -1;
   /** 36 bytes of a UUID; valid where `requestIdMade`. */
   readonly requestId: Buffer = Buffer.alloc(36);
   requestIdMade = false;
@@ -129,9 +135,13 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
     return this.entry?.rule.id ?? "";
   }
 
-  // ---- what the pool tells ----
+  // ---- what the pool asks and tells ----
 
-  connected(connection: ClientConnection): void {
+  get needsHttp2(): boolean {
+    return this.isGrpc;
+  }
+
+  connected(connection: ClientStream): void {
     this.flow.connected(this, connection);
   }
 
@@ -149,6 +159,9 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
     this.response.bytes = NO_BYTES;
     this.way = null;
     this.requestBytes = 0;
+    this.isGrpc = false;
+    this.callTimeoutMs = 0;
+    this.grpcStatus = -1;
     this.requestIdMade = false;
     this.snapshot = null;
     this.entry = null;

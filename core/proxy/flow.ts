@@ -1,6 +1,6 @@
 import { finish, Outcome, outcomeOf } from "../cluster/mod.ts";
 import {
-  type ClientConnection,
+  type ClientStream,
   Field,
   Method,
   type RequestHandler,
@@ -13,6 +13,7 @@ import { DialFailure } from "../upstream/mod.ts";
 import { type Flow, MeshExchange, Stage } from "./exchange.ts";
 import { ConnectFailed, MalformedRequest, MalformedResponse, UntrustedPeer, UpstreamReset } from "./failure.ts";
 import { forward, forwardBody } from "./forward.ts";
+import { GrpcStatus, grpcStatusIn, grpcTimeoutMs, isGrpc } from "./grpc.ts";
 import type { Mesh } from "./mesh.ts";
 import { reportBug, rescue } from "./rescue.ts";
 import { isBodyLost, retryRefusal } from "./retry.ts";
@@ -57,6 +58,10 @@ export class Serving implements ResponseHandler, Flow {
     this.active++;
     exchange.startedAt = exchange.movedAt = now;
     exchange.bodySent = exchange.downstream!.requestComplete;
+    if (isGrpc(exchange.request)) {
+      exchange.isGrpc = true;
+      exchange.callTimeoutMs = grpcTimeoutMs(exchange.request);
+    }
     const { generation } = exchange;
     serve(exchange, this.#mesh);
     this.#arm(exchange, generation, now);
@@ -139,7 +144,7 @@ export class Serving implements ResponseHandler, Flow {
 
   // ---- the connection ----
 
-  connected(exchange: MeshExchange, connection: ClientConnection): void {
+  connected(exchange: MeshExchange, connection: ClientStream): void {
     const { generation } = exchange;
     try {
       forward(exchange, connection, this.#mesh);
@@ -194,7 +199,7 @@ export class Serving implements ResponseHandler, Flow {
 
   response(exchange: MeshExchange): void {
     const { response, request } = exchange;
-    if (response.status === 503 && isUnsent(exchange)) {
+    if ((response.status === 503 || exchange.isGrpc) && isUnsent(exchange)) {
       this.#unsent(exchange);
       return;
     }
@@ -202,8 +207,10 @@ export class Serving implements ResponseHandler, Flow {
     exchange.stage = Stage.Responding;
     exchange.answeredAt = exchange.movedAt = this.#mesh.deadlines.now;
     exchange.status = response.status;
+    if (exchange.isGrpc) exchange.grpcStatus = grpcStatusIn(response);
     exchange.replay = null;
     downstream.respond(exchange, exchange.backend?.responseEdits ?? null, null);
+    if (downstream.blocked) exchange.upstream?.pauseBody();
     if (response.status !== 101 && !(request.method === Method.Connect && response.status < 300)) return;
     exchange.tunnelled = true;
     exchange.bodySent = false;
@@ -229,7 +236,9 @@ export class Serving implements ResponseHandler, Flow {
   responseEnd(exchange: MeshExchange, trailers: Trailers | null): void {
     if (exchange.tunnelled) exchange.upstreamEnded = true;
     else {
-      this.#finish(exchange, outcomeOf(exchange.status));
+      if (exchange.isGrpc && trailers !== null) exchange.grpcStatus = grpcStatusIn(trailers);
+      const unavailable = exchange.grpcStatus === GrpcStatus.Unavailable;
+      this.#finish(exchange, unavailable ? Outcome.GatewayError : outcomeOf(exchange.status));
       exchange.stage = Stage.Over;
     }
     exchange.downstream!.finish(trailers);
@@ -245,8 +254,9 @@ export class Serving implements ResponseHandler, Flow {
     if (whole) return;
     const { authority } = exchange.endpoint!;
     const latency = this.#finish(exchange, Outcome.Reset);
-    if (failure === UpstreamFailure.Closed) {
-      this.#retryOr(exchange, true, new UpstreamReset(`Cannot get a response from ${authority}: ${problem}`));
+    if (failure === UpstreamFailure.Closed || failure === UpstreamFailure.Refused) {
+      const sent = failure === UpstreamFailure.Closed;
+      this.#retryOr(exchange, sent, new UpstreamReset(`Cannot get a response from ${authority}: ${problem}`));
     } else if (failure === UpstreamFailure.Truncated) {
       this.rescue(
         new UpstreamReset(

@@ -1,5 +1,5 @@
 import { latin1, NO_BYTES } from "../base/mod.ts";
-import { type ClientConnection, Method } from "../http/mod.ts";
+import { type ClientStream, Method } from "../http/mod.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
 import { UpstreamReset } from "./failure.ts";
 import type { Mesh } from "./mesh.ts";
@@ -12,7 +12,7 @@ const ESTABLISHED = latin1("Connection Established");
  *
  * @throws {UpstreamReset} where what was sent of the body is no longer at hand.
  */
-export function forward(exchange: MeshExchange, connection: ClientConnection, mesh: Mesh): void {
+export function forward(exchange: MeshExchange, connection: ClientStream, mesh: Mesh): void {
   exchange.stage = Stage.Forwarding;
   if (exchange.request.method === Method.Connect) {
     passage(exchange, connection);
@@ -24,19 +24,19 @@ export function forward(exchange: MeshExchange, connection: ClientConnection, me
   }
   if (exchange.replay === null) prepareReplay(exchange);
   const authority = exchange.request.authorityEnd > 0 ? NO_BYTES : latin1(exchange.cluster!.service.host);
-  const added = mesh.added.of(exchange, mesh.self.principal);
+  const added = mesh.added.of(exchange, mesh.self.principal, mesh.deadlines.recent);
   connection.send(exchange, authority, exchange.backend?.requestEdits ?? null, exchange.changes, added);
   if (exchange.attempts > 1) repeatBody(exchange, connection);
   if (!exchange.bodySent) exchange.downstream!.readBody();
 }
 
-function repeatBody(exchange: MeshExchange, connection: ClientConnection): void {
+function repeatBody(exchange: MeshExchange, connection: ClientStream): void {
   for (const piece of exchange.replay ?? []) connection.data(piece, 0, piece.length);
   if (exchange.bodySent && exchange.request.contentLength !== 0) connection.finish(null);
 }
 
 /** CONNECT to a destination outside the mesh: the connection itself is what was asked for (RFC 9110, section 9.3.6). */
-function passage(exchange: MeshExchange, connection: ClientConnection): void {
+function passage(exchange: MeshExchange, connection: ClientStream): void {
   const { response, downstream } = exchange;
   connection.adopt(exchange);
   response.reset();

@@ -41,6 +41,7 @@ const KEY_NAMES = [
   "policy",
   "source_principal",
   "destination_principal",
+  "grpc_status",
   "attempts",
   "revision",
 ] as const;
@@ -51,6 +52,7 @@ const K = Object.fromEntries(KEY_NAMES.map((name) => [name, logKey(name)])) as R
 >;
 const FLAG_VALUES = RESPONSE_FLAGS.map((flag) => logConstant(flag));
 const PROTOCOLS = [logConstant("HTTP/1.0"), logConstant("HTTP/1.1")];
+const HTTP2 = logConstant("HTTP/2");
 const DIRECTIONS = { inbound: logConstant("inbound"), outbound: logConstant("outbound") };
 
 /** Who this proxy is, as its records say it. */
@@ -87,7 +89,8 @@ export class Recorder {
   record(exchange: MeshExchange, now: number): void {
     const duration = now - exchange.startedAt;
     const sent = exchange.downstream!.bytesSent;
-    this.#edge(exchange).request(exchange.status, exchange.flag, duration, exchange.requestBytes, sent);
+    const { status, flag, requestBytes, grpcStatus } = exchange;
+    this.#edge(exchange).request(status, flag, duration, requestBytes, sent, grpcStatus);
     if (exchange.flag !== 0) {
       this.#mesh.refusals.with(exchange.downstream!.connection.direction, RESPONSE_FLAGS[exchange.flag]!).add();
     }
@@ -176,7 +179,7 @@ export class Recorder {
     const whole = request.hasQuery && request.queryStart === request.pathEnd + 1;
     log.bytes(request.bytes, request.pathStart, whole ? request.queryEnd : request.pathEnd);
     log.key(K.protocol);
-    log.raw(PROTOCOLS[request.minor]!);
+    log.raw(request.isHttp2 ? HTTP2 : PROTOCOLS[request.minor]!);
     log.key(K.response_code);
     log.number(exchange.status);
     log.key(K.response_flags);
@@ -220,6 +223,9 @@ export class Recorder {
     if (exchange.policy === "") log.null();
     else log.text(exchange.policy);
     this.#principals(log, exchange);
+    log.key(K.grpc_status);
+    if (exchange.grpcStatus < 0) log.null();
+    else log.number(exchange.grpcStatus);
     log.key(K.attempts);
     log.number(exchange.attempts);
     log.key(K.revision);

@@ -1,4 +1,4 @@
-import { latin1, MeshError, messageOf } from "../base/mod.ts";
+import { latin1, MeshError, messageOf, NO_BYTES } from "../base/mod.ts";
 import { flagOf, PolicyFault } from "../policy/mod.ts";
 import { RESPONSE_FLAGS, type ResponseFlag } from "../telemetry/mod.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
@@ -19,6 +19,7 @@ import {
   UntrustedPeer,
   UpstreamReset,
 } from "./failure.ts";
+import { GrpcStatus, grpcRefusal, grpcStatusOf } from "./grpc.ts";
 import type { Mesh } from "./mesh.ts";
 
 interface Outcome {
@@ -90,9 +91,15 @@ export function rescue(error: unknown, exchange: MeshExchange, generation: numbe
     downstream.abort();
     return;
   }
-  exchange.status = outcome.status;
   const told = downstream.connection.direction === "outbound" || outcome === BUG;
   const unsent = !told && error instanceof ConnectFailed && downstream.connection.peer !== null;
+  if (isCall(exchange)) {
+    const late = error instanceof RequestTimeout;
+    const grpcStatus = late ? GrpcStatus.DeadlineExceeded : grpcStatusOf(outcome.status);
+    answerCall(exchange, grpcStatus, told ? reason : `${outcome.status}`, unsent);
+    return;
+  }
+  exchange.status = outcome.status;
   const fields = told ? `${PLAIN}x-mesh-flag: ${outcome.flag}\r\n` : unsent ? `${PLAIN}${UNSENT}: 1\r\n` : PLAIN;
   const body = told ? `${reason}\n` : `${outcome.status}\n`;
   downstream.answer(exchange, outcome.status, latin1(fields), Buffer.from(body));
@@ -112,7 +119,24 @@ export function refuse(exchange: MeshExchange): void {
   const refusal = exchange.refusal!;
   exchange.flag = RESPONSE_FLAGS.indexOf(flagOf(refusal));
   exchange.detail = `policy "${exchange.policy}" answered ${refusal.status}`;
-  exchange.status = refusal.status;
   exchange.stage = Stage.Over;
+  if (isCall(exchange)) {
+    answerCall(exchange, grpcStatusOf(refusal.status), refusal.body.utf8Slice(), false);
+    return;
+  }
+  exchange.status = refusal.status;
   exchange.downstream!.answer(exchange, refusal.status, refusal.headers.lines, refusal.body);
+}
+
+/** A gRPC call that can be answered as one. */
+function isCall({ isGrpc, request }: MeshExchange): boolean {
+  return isGrpc && request.isHttp2;
+}
+
+/** Answers a gRPC call in its own words: HTTP has nothing to complain of, the status is a field. */
+function answerCall(exchange: MeshExchange, grpcStatus: number, message: string, unsent: boolean): void {
+  exchange.status = 200;
+  exchange.grpcStatus = grpcStatus;
+  const fields = grpcRefusal(grpcStatus, message) + (unsent ? `${UNSENT}: 1\r\n` : "");
+  exchange.downstream!.answer(exchange, 200, latin1(fields), NO_BYTES);
 }

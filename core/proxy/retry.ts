@@ -41,7 +41,8 @@ export function isBodyLost({ replay, requestBytes, bodySent, request }: MeshExch
 export function prepareReplay(exchange: MeshExchange): void {
   const length = exchange.request.contentLength;
   const small = length === CHUNKED || length <= REPLAY_BYTES;
-  exchange.replay = length !== 0 && small && isIdempotent(exchange) ? [] : null;
+  // A gRPC call that its server has refused to begin with may go to another.
+  exchange.replay = length !== 0 && small && (exchange.isGrpc || isIdempotent(exchange)) ? [] : null;
 }
 
 /** Keeps a piece; forgets all of them when there is too much. */

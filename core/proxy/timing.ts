@@ -27,8 +27,20 @@ function nextDeadline(exchange: MeshExchange, waits: Waits): number {
 
 /** The rule's request timeout holds from head to last byte; a tunnel has outlived it. */
 function requestDeadline(exchange: MeshExchange): number {
-  const ms = exchange.entry?.rule.requestTimeoutMs ?? 0;
+  const ms = requestTimeoutMs(exchange);
   return ms === 0 || exchange.tunnelled ? NEVER : exchange.startedAt + ms;
+}
+
+/** The rule's, or what the caller of a gRPC call grants, whichever is shorter; 0 for neither. */
+function requestTimeoutMs({ entry, callTimeoutMs }: MeshExchange): number {
+  const ms = entry?.rule.requestTimeoutMs ?? 0;
+  if (callTimeoutMs === 0) return ms;
+  return ms === 0 ? callTimeoutMs : Math.min(ms, callTimeoutMs);
+}
+
+/** What is left of the request's time at `now`, ms; infinite where nothing limits it. */
+export function timeLeftMs(exchange: MeshExchange, now: number): number {
+  return requestDeadline(exchange) - now;
 }
 
 function attemptDeadline(exchange: MeshExchange): number {
@@ -43,6 +55,8 @@ function quietDeadline(exchange: MeshExchange, waits: Waits): number {
 
 /** On the inbound side the caller's timeouts count: two clocks on one wait would only race. */
 function awaitsHead(exchange: MeshExchange): boolean {
+  // A gRPC call says itself how long it waits: its head may come with the first message.
+  if (exchange.isGrpc) return false;
   return exchange.stage < Stage.Responding && exchange.bodySent && exchange.way?.direction === "outbound";
 }
 
@@ -51,7 +65,7 @@ export function expiredWait(exchange: MeshExchange, waits: Waits, now: number): 
   const { entry, stage } = exchange;
   if (now >= requestDeadline(exchange)) {
     return new RequestTimeout(
-      `Cannot finish the request within ${entry?.rule.requestTimeoutMs} ms: ${STAGE_WORDS[stage]}`,
+      `Cannot finish the request within ${requestTimeoutMs(exchange)} ms: ${STAGE_WORDS[stage]}`,
     );
   }
   if (now >= attemptDeadline(exchange)) {

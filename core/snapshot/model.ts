@@ -51,6 +51,8 @@ export interface WorkloadPortModel {
   /** Port of the app on this machine. */
   readonly port: number;
   readonly protocol: "http" | "tcp";
+  /** The app speaks HTTP/2 there. Absent: HTTP/1.1, and HTTP/2 to gRPC. */
+  readonly http2?: true;
   /** Service that brought the traffic here, for logs and metrics. */
   readonly service: { readonly namespace: string; readonly name: string; readonly host: string };
   /** Ids of the plugins that run before the app sees a request, in order. */

@@ -1,4 +1,4 @@
-import { Cluster, type ClusterEvents, ClusterState, type Endpoint } from "../cluster/mod.ts";
+import { Cluster, type ClusterEvents, type ClusterModel, ClusterState, type Endpoint } from "../cluster/mod.ts";
 import { Rule } from "../route/mod.ts";
 import type { WorkloadModel, WorkloadPortModel } from "./model.ts";
 import { type Material, Needs } from "./needs.ts";
@@ -96,7 +96,12 @@ function buildPort(
   return new InboundPort(model, cluster, new RouteEntry(rule, policies));
 }
 
-function appCluster(name: string, { labels }: WorkloadModel, { port, service }: WorkloadPortModel) {
+function appCluster(
+  name: string,
+  { labels }: WorkloadModel,
+  { port, http2, service }: WorkloadPortModel,
+): ClusterModel {
   const endpoints = [{ address: "127.0.0.1", port, weight: 1, workload: labels }];
-  return { name, service, balancer: "RoundRobin", endpoints, confirmedAt: 0 } as const;
+  const spoken = http2 ? { http2 } : {};
+  return { name, service, balancer: "RoundRobin", ...spoken, endpoints, confirmedAt: 0 };
 }

@@ -13,6 +13,8 @@ export interface MeshMetrics {
   /** Connections that we closed while no request was under way, e.g. at the head deadline. */
   readonly idleClosed: Family<readonly ["direction", "reason"], Counter>;
   readonly handshakesFailed: Family<readonly ["direction", "reason"], Counter>;
+  /** HTTP/2 connections ended for what only attacks do. */
+  readonly http2Abuse: Family<readonly ["reason"], Counter>;
   readonly logLinesDropped: Family<readonly [], Counter>;
 }
 
@@ -38,6 +40,9 @@ export function meshMetrics(region: Region): MeshMetrics {
     ]),
     idleClosed: region.counter("mesh_connections_idle_closed_total", "Connections closed between requests.", [
       "direction",
+      "reason",
+    ]),
+    http2Abuse: region.counter("mesh_http2_abuse_total", "HTTP/2 connections ended for what only attacks do.", [
       "reason",
     ]),
     logLinesDropped: region.counter("mesh_log_lines_dropped_total", "Access log lines that nobody took.", []),

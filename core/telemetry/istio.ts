@@ -68,7 +68,7 @@ export class Edge {
   readonly #values: readonly string[];
   /** By status: 1 + index of the span for the flag "-", 0 where there is none yet. */
   readonly #plain = new Int16Array(STATUSES);
-  /** Statuses with another flag, `flag * STATUSES + status`, and beside it the index of the span. Few: searched in order. */
+  /** Statuses with another flag, or of gRPC, by `flaggedKey`, and beside it the index of the span. Few: searched in order. */
   readonly #flagged: number[] = [];
   readonly #flaggedAt: number[] = [];
   readonly #spans: Span[] = [];
@@ -83,10 +83,19 @@ export class Edge {
 
   /**
    * Counts a request whose last byte has gone. `status` 0: no response was
-   * sent. `flag` indexes `RESPONSE_FLAGS`.
+   * sent. `flag` indexes `RESPONSE_FLAGS`. `grpcStatus` is -1 where the call
+   * was none of gRPC, or ended without one.
    */
-  request(status: number, flag: number, durationMs: number, requestBytes: number, responseBytes: number): void {
-    const { cells, at } = this.#requestSpan(status >= 0 && status < STATUSES ? status : 0, flag);
+  request(
+    status: number,
+    flag: number,
+    durationMs: number,
+    requestBytes: number,
+    responseBytes: number,
+    grpcStatus = -1,
+  ): void {
+    const grpc = grpcStatus >= 0 && grpcStatus < GRPC_STATUSES ? grpcStatus : -1;
+    const { cells, at } = this.#requestSpan(status >= 0 && status < STATUSES ? status : 0, flag, grpc);
     cells[at]! += 1;
     observe(cells, at + 1, BOUNDS, durationMs);
     observe(cells, at + 1 + HISTOGRAM_CELLS, BOUNDS, requestBytes);
@@ -112,24 +121,24 @@ export class Edge {
     cells[at + TCP_CLOSED]! += 1;
   }
 
-  #requestSpan(status: number, flag: number): Span {
-    if (flag === 0) {
+  #requestSpan(status: number, flag: number, grpc: number): Span {
+    if (flag === 0 && grpc < 0) {
       const index = this.#plain[status]!;
-      return index > 0 ? this.#spans[index - 1]! : this.#firstRequest(status, flag);
+      return index > 0 ? this.#spans[index - 1]! : this.#firstRequest(status, flag, grpc);
     }
-    const key = flag * STATUSES + status;
+    const key = flaggedKey(status, flag, grpc);
     for (let i = 0; i < this.#flagged.length; i++)
       if (this.#flagged[i] === key) return this.#spans[this.#flaggedAt[i]!]!;
-    return this.#firstRequest(status, flag);
+    return this.#firstRequest(status, flag, grpc);
   }
 
-  #firstRequest(status: number, flag: number): Span {
-    const values = [...this.#values, RESPONSE_FLAGS[flag] ?? "-", String(status), ""];
+  #firstRequest(status: number, flag: number, grpc: number): Span {
+    const values = [...this.#values, RESPONSE_FLAGS[flag] ?? "-", String(status), grpc < 0 ? "" : String(grpc)];
     const span = this.#region.series(this.#metrics.http, values);
     const index = this.#spans.push(span) - 1;
-    if (flag === 0) this.#plain[status] = index + 1;
+    if (flag === 0 && grpc < 0) this.#plain[status] = index + 1;
     else {
-      this.#flagged.push(flag * STATUSES + status);
+      this.#flagged.push(flaggedKey(status, flag, grpc));
       this.#flaggedAt.push(index);
     }
     return span;
@@ -146,6 +155,10 @@ export class Edge {
   }
 }
 
+function flaggedKey(status: number, flag: number, grpc: number): number {
+  return ((grpc + 1) * RESPONSE_FLAGS.length + flag) * STATUSES + status;
+}
+
 interface EdgeMetrics {
   readonly http: readonly number[];
   readonly tcp: readonly number[];
@@ -153,6 +166,8 @@ interface EdgeMetrics {
 
 /** A status has three digits. */
 const STATUSES = 1000;
+/** Codes of gRPC are 0 to 16; a server may have more of its own, up to here. */
+const GRPC_STATUSES = 100;
 const BOUNDS = Float64Array.from(ISTIO_BUCKETS);
 const HISTOGRAM_CELLS = ISTIO_BUCKETS.length + 2;
 /** Offsets in the order of `defineMetrics`. */
@@ -176,7 +191,7 @@ const TCP_LABELS: readonly string[] = [
   "connection_security_policy",
   "response_flags",
 ];
-/** grpc_response_status stays empty until the proxy reads trailers. */
+/** grpc_response_status stays empty for what is not gRPC. */
 const HTTP_LABELS: readonly string[] = [...TCP_LABELS, "response_code", "grpc_response_status"];
 
 function defineMetrics(region: Region): EdgeMetrics {

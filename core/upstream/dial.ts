@@ -7,10 +7,13 @@ import { socketHandlers, type Wire, type WireOwner } from "../listener/mod.ts";
 export const DialFailure = { Refused: 0, Timeout: 1, Untrusted: 2, Overflow: 3 } as const;
 export type DialFailure = (typeof DialFailure)[keyof typeof DialFailure];
 
+/** What a connection is wanted for; TLS may agree on less than HTTP/2. */
+export type Spoken = "http1" | "http2";
+
 /** What a TLS dial needs of the identity; read anew for each connection. */
 export interface ClientTls {
   /** Options for `Bun.connect`; null while there is no certificate. */
-  options(endpoint: Endpoint): object | null;
+  options(endpoint: Endpoint, spoken: Spoken): object | null;
   /** Why the peer is not who the endpoint should be; null when it is. */
   verify(error: Error | null, socket: Socket<unknown>, endpoint: Endpoint): string | null;
 }
@@ -26,7 +29,8 @@ export interface DialSettings {
 }
 
 export interface DialOutcome {
-  opened(wire: Wire): WireOwner;
+  /** `protocol` is what TLS has agreed upon, "" for nothing; null without TLS. */
+  opened(wire: Wire, protocol: string | null): WireOwner;
   failed(failure: DialFailure, problem: string): void;
 }
 
@@ -40,12 +44,12 @@ interface SocketState {
  *
  * Bun.connect knows no timeout: a socket that opens after its deadline is ended.
  */
-export function dial(endpoint: Endpoint, settings: DialSettings, outcome: DialOutcome): Dial {
+export function dial(endpoint: Endpoint, spoken: Spoken, settings: DialSettings, outcome: DialOutcome): Dial {
   const tls = settings.tls(endpoint);
   const attempt = new Dial(settings, outcome);
   if (tls === null) attempt.connect(endpoint, null, null);
   else {
-    const options = tls.options(endpoint);
+    const options = tls.options(endpoint, spoken);
     if (options === null) attempt.fail(DialFailure.Untrusted, "this proxy has no certificate yet");
     else attempt.connect(endpoint, options, (error, socket) => tls.verify(error, socket, endpoint));
   }
@@ -107,20 +111,20 @@ export class Dial extends Deadline {
   #connected(socket: Socket<SocketState>, plain: boolean): void {
     this.#socket = socket;
     if (this.#over) socket.terminate();
-    else if (plain) this.#open(socket);
+    else if (plain) this.#open(socket, null);
   }
 
   #shaken(socket: Socket<SocketState>, error: Error | null, verify: Verify): void {
     if (this.#over) return;
     const problem = verify(error, socket as never);
-    if (problem === null) this.#open(socket);
+    if (problem === null) this.#open(socket, agreedBy(socket));
     else this.fail(DialFailure.Untrusted, problem);
   }
 
-  #open(socket: Socket<SocketState>): void {
+  #open(socket: Socket<SocketState>, protocol: string | null): void {
     this.#over = true;
     this.#settings.deadlines.clear(this);
-    socket.data.owner = this.#outcome.opened(socket as never);
+    socket.data.owner = this.#outcome.opened(socket as never, protocol);
     this.#settings.client.stage.flush();
   }
 
@@ -138,6 +142,11 @@ export class Dial extends Deadline {
       this.#settings.client.stage.flush();
     });
   }
+}
+
+function agreedBy(socket: object): string {
+  const { alpnProtocol } = socket as { readonly alpnProtocol?: unknown };
+  return typeof alpnProtocol === "string" ? alpnProtocol : "";
 }
 
 function connectProblem(error: unknown): string {

@@ -1,14 +1,19 @@
 import type { Endpoint } from "../cluster/mod.ts";
-import { ClientConnection, type ConnectionKeeper } from "../http/mod.ts";
+import { ClientConnection, type ClientStream, type ConnectionKeeper, type Http2Kit } from "../http/mod.ts";
+import type { Wire } from "../listener/mod.ts";
 import { type Dial, DialFailure, type DialSettings, dial } from "./dial.ts";
 
 /** Who waits for a connection. */
 export interface Waiter {
-  connected(connection: ClientConnection): void;
+  /** The request is one that only HTTP/2 carries whole. */
+  readonly needsHttp2: boolean;
+  connected(connection: ClientStream): void;
   connectFailed(failure: DialFailure, problem: string): void;
 }
 
 export interface PoolSettings extends DialSettings {
+  /** What HTTP/2 connections of the worker share. */
+  readonly http2: Http2Kit;
   /** An unused connection is closed after this long: keep it below what servers grant. */
   readonly idleTimeoutMs: number;
   /** Connections to one endpoint, per worker. */
@@ -73,13 +78,10 @@ export class Pool implements ConnectionKeeper {
   }
 
   #dial(): void {
-    const attempt = dial(this.endpoint, this.#settings, {
+    const attempt = dial(this.endpoint, "http1", this.#settings, {
       opened: (wire) => {
         this.#dials.delete(attempt);
-        const connection = new ClientConnection(wire, this.#settings.client, this);
-        this.#open++;
-        this.#offer(connection);
-        return connection;
+        return this.adopt(wire, null);
       },
       failed: (failure, problem) => {
         this.#dials.delete(attempt);
@@ -97,6 +99,15 @@ export class Pool implements ConnectionKeeper {
       this.#stuck--;
       this.#replenish();
     });
+  }
+
+  /** Takes in a connection that was opened, for `waiter` or whoever waits here. */
+  adopt(wire: Wire, waiter: Waiter | null): ClientConnection {
+    const connection = new ClientConnection(wire, this.#settings.client, this);
+    this.#open++;
+    if (waiter === null) this.#offer(connection);
+    else waiter.connected(connection);
+    return connection;
   }
 
   #offer(connection: ClientConnection): void {

@@ -5,7 +5,14 @@ import { type FakeClock, fakeClock } from "../../test/harness/fake-clock.ts";
 import { requestHead } from "../../test/harness/head.ts";
 import { Deadlines, NO_BYTES } from "../base/mod.ts";
 import { ClusterState, Endpoint } from "../cluster/mod.ts";
-import { type ClientConnection, DEFAULT_HEAD_LIMITS, Exchange, type ResponseHandler, Stage } from "../http/mod.ts";
+import {
+  type ClientConnection,
+  DEFAULT_HEAD_LIMITS,
+  Exchange,
+  Http2Kit,
+  type ResponseHandler,
+  Stage,
+} from "../http/mod.ts";
 import type { Permitted } from "../policy/mod.ts";
 import { DialFailure } from "./dial.ts";
 import type { PoolSettings, Waiter } from "./pool.ts";
@@ -271,9 +278,11 @@ function startServer(): Server {
 }
 
 function upstreamOf(options: Partial<PoolSettings> = {}): Upstream {
+  const deadlines = new Deadlines(setUp.clock);
   return new Upstream({
+    http2: new Http2Kit({ deadlines, schedule: queueMicrotask }),
     client: { handler: DEAF_HANDLER, stage: new Stage(), headLimits: DEFAULT_HEAD_LIMITS },
-    deadlines: new Deadlines(setUp.clock),
+    deadlines,
     connectTimeoutMs: CONNECT_MS,
     idleTimeoutMs: IDLE_MS,
     maxConnections: 8,
@@ -297,10 +306,11 @@ interface RecordingWaiter extends Waiter {
 
 function waiter(): RecordingWaiter {
   return {
+    needsHttp2: false,
     connection: null,
     failures: [],
     connected(connection) {
-      this.connection = connection;
+      this.connection = connection as ClientConnection;
     },
     connectFailed(failure) {
       this.failures.push(failure);
@@ -315,7 +325,7 @@ function take(upstream: Upstream, endpoint: Endpoint, waiting: Waiter, fresh = f
 async function connected(upstream: Upstream, endpoint: Endpoint): Promise<ClientConnection> {
   const waiting = waiter();
   const found = take(upstream, endpoint, waiting);
-  if (found !== null && found !== "overflow") return found;
+  if (found !== null && found !== "overflow") return found as ClientConnection;
   await eventually(() => waiting.connection !== null);
   return waiting.connection!;
 }

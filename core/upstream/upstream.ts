@@ -1,10 +1,12 @@
 import { Deadline } from "../base/mod.ts";
 import type { Endpoint } from "../cluster/mod.ts";
-import type { ClientConnection } from "../http/mod.ts";
+import type { ClientStream } from "../http/mod.ts";
 import type { Permitted } from "../policy/mod.ts";
+import { MuxPool } from "./mux-pool.ts";
 import { Pool, type PoolSettings, type Waiter } from "./pool.ts";
 
 type Pools = Map<Endpoint, Pool>;
+type AnyPool = Pool | MuxPool;
 
 /**
  * The connections of one worker to all endpoints. A pool belongs to one
@@ -16,8 +18,10 @@ export class Upstream extends Deadline {
   readonly #pools: Pools = new Map();
   /** Connections that become tunnels: each is dialled for its one exchange. */
   readonly #passages: Pools = new Map();
+  /** Connections that many requests share. */
+  readonly #shared = new Map<Endpoint, MuxPool>();
   /** Pools of endpoints that no snapshot names any more, until their last exchange is over. */
-  readonly #leaving = new Set<Pool>();
+  readonly #leaving = new Set<AnyPool>();
 
   constructor(settings: PoolSettings) {
     super();
@@ -28,19 +32,18 @@ export class Upstream extends Deadline {
    * A connection for an exchange that every policy let through; null when the
    * waiter is told later. `fresh`: one that has carried nothing yet.
    */
-  connect(
-    _permitted: Permitted,
-    endpoint: Endpoint,
-    waiter: Waiter,
-    fresh: boolean,
-  ): ClientConnection | null | "overflow" {
-    return this.#poolOf(fresh ? this.#passages : this.#pools, endpoint).take(waiter);
+  connect(_permitted: Permitted, endpoint: Endpoint, waiter: Waiter, fresh: boolean): ClientStream | null | "overflow" {
+    if (fresh) return this.#poolOf(this.#passages, endpoint).take(waiter);
+    // A proxy of the mesh takes HTTP/1.1 requests by HTTP/2 too: many then share one TLS record and one write.
+    const shared = endpoint.http2 || endpoint.identity !== null || waiter.needsHttp2;
+    return shared ? this.#sharedOf(endpoint).take(waiter) : this.#poolOf(this.#pools, endpoint).take(waiter);
   }
 
   /** The waiter wants no connection any more. It may wait in a pool that is leaving. */
   cancel(endpoint: Endpoint, waiter: Waiter): void {
     this.#pools.get(endpoint)?.cancel(waiter);
     this.#passages.get(endpoint)?.cancel(waiter);
+    this.#shared.get(endpoint)?.cancel(waiter);
     for (const pool of this.#leaving) pool.cancel(waiter);
   }
 
@@ -49,14 +52,28 @@ export class Upstream extends Deadline {
     if (pool === undefined) {
       pool = new Pool(endpoint, this.#settings);
       pools.set(endpoint, pool);
-      if (!this.isSet) this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs / 2);
+      this.#watch();
     }
     return pool;
   }
 
+  #sharedOf(endpoint: Endpoint): MuxPool {
+    let pool = this.#shared.get(endpoint);
+    if (pool === undefined) {
+      pool = new MuxPool(endpoint, this.#settings, () => this.#poolOf(this.#pools, endpoint));
+      this.#shared.set(endpoint, pool);
+      this.#watch();
+    }
+    return pool;
+  }
+
+  #watch(): void {
+    if (!this.isSet) this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs / 2);
+  }
+
   /** Keeps the pools of these endpoints; the others close behind what they carry. */
   retain(endpoints: ReadonlySet<Endpoint>): void {
-    for (const pools of [this.#pools, this.#passages]) {
+    for (const pools of this.#all()) {
       for (const [endpoint, pool] of pools) {
         if (endpoints.has(endpoint)) continue;
         pool.close();
@@ -74,7 +91,7 @@ export class Upstream extends Deadline {
   /** Sweeps idle connections, and pools without any: destinations outside the mesh come and go without a snapshot. */
   override expire(): void {
     const { now } = this.#settings.deadlines;
-    for (const pools of [this.#pools, this.#passages]) {
+    for (const pools of this.#all()) {
       for (const [endpoint, pool] of pools) {
         pool.sweep(now);
         if (pool.empty) pools.delete(endpoint);
@@ -84,7 +101,11 @@ export class Upstream extends Deadline {
       pool.sweep(now);
       if (pool.empty) this.#leaving.delete(pool);
     }
-    const left = this.#pools.size + this.#passages.size + this.#leaving.size;
-    if (left > 0) this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs / 2);
+    const left = this.#pools.size + this.#passages.size + this.#shared.size + this.#leaving.size;
+    if (left > 0) this.#watch();
+  }
+
+  #all(): readonly Map<Endpoint, AnyPool>[] {
+    return [this.#pools, this.#passages, this.#shared] as readonly Map<Endpoint, AnyPool>[];
   }
 }

@@ -8,7 +8,7 @@
  * @module
  */
 import { Deadlines, systemClock, systemRandom } from "../../core/base/mod.ts";
-import { ClientConnection, DEFAULT_HEAD_LIMITS, ServerConnection, Stage } from "../../core/http/mod.ts";
+import { ClientConnection, DEFAULT_HEAD_LIMITS, Http2Kit, ServerConnection, Stage } from "../../core/http/mod.ts";
 import type { Wire, WireOwner } from "../../core/listener/mod.ts";
 import {
   AddedLines,
@@ -128,6 +128,7 @@ function plane() {
   const serving = new Serving(mesh);
   const client = { handler: serving, stage, headLimits: DEFAULT_HEAD_LIMITS };
   const upstream = new Connected({
+    http2: new Http2Kit({ deadlines, schedule: queueMicrotask }),
     client,
     deadlines,
     connectTimeoutMs: 1_000,
@@ -150,6 +151,7 @@ function plane() {
     idleTimeoutMs: 300_000,
     lingerMs: 2_000,
     draining: none,
+    http2: null,
     onClose() {},
     onIdleClose() {},
   };
@@ -162,6 +164,7 @@ function plane() {
     peer: null,
     secure: false,
     serverName: "",
+    protocol: "",
   } as const;
   const clients = Array.from({ length: CONNECTIONS }, () => new ServerConnection(new Sink(), facts, settings));
   return { clients, upstream, stage };

@@ -17,7 +17,7 @@ import {
 import { type Client, connect } from "../harness/client.ts";
 import { type Connection, CutShort } from "../harness/connection.ts";
 import { eventually } from "../harness/eventually.ts";
-import { ONE_HOP, type PathKind, startPath } from "../harness/path.ts";
+import { ONE_HOP, type PathKind, SHARED_HOPS, startPath } from "../harness/path.ts";
 import type { Plane } from "../harness/plane.ts";
 
 const MB = 1024 * 1024;
@@ -85,20 +85,26 @@ export function wirePressure(path: PathKind): void {
         }, 30_000);
       }
 
-      test("of informational responses too", async () => {
-        const sent = { bytes: 0 };
-        const hint = `HTTP/1.1 103 Early Hints\r\nLink: <${"a".repeat(8000)}>\r\n\r\n`.repeat(8);
-        await using client = await served(async (request, to) => {
-          for (; sent.bytes < BULK; sent.bytes += hint.length) await to.write(hint);
-          await ok("done")(request, to);
-        });
-        client.connection.pause();
-        await client.send("GET /hints HTTP/1.1\r\nHost: a\r\n\r\n");
-        await standsStill(sent);
+      // On a shared connection heads cannot be stopped: they are dropped while their reader does not read.
+      const testUnlessShared = path === SHARED_HOPS ? test.skip : test;
+      testUnlessShared(
+        "of informational responses too",
+        async () => {
+          const sent = { bytes: 0 };
+          const hint = `HTTP/1.1 103 Early Hints\r\nLink: <${"a".repeat(8000)}>\r\n\r\n`.repeat(8);
+          await using client = await served(async (request, to) => {
+            for (; sent.bytes < BULK; sent.bytes += hint.length) await to.write(hint);
+            await ok("done")(request, to);
+          });
+          client.connection.pause();
+          await client.send("GET /hints HTTP/1.1\r\nHost: a\r\n\r\n");
+          await standsStill(sent);
 
-        expect(sent.bytes).toBeLessThan(IN_THE_KERNEL);
-        client.connection.reset();
-      }, 30_000);
+          expect(sent.bytes).toBeLessThan(IN_THE_KERNEL);
+          client.connection.reset();
+        },
+        30_000,
+      );
     });
 
     describe("a client that says no more", () => {

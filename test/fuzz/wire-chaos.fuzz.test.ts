@@ -20,7 +20,7 @@ import { type Connection, CutShort } from "../harness/connection.ts";
 import { eventually } from "../harness/eventually.ts";
 import { seeded } from "../harness/http1-reader.ts";
 import { fieldValue, Malformed } from "../harness/message.ts";
-import { ONE_HOP, type PathKind, startPath, TWO_HOPS } from "../harness/path.ts";
+import { ONE_HOP, type PathKind, SHARED_HOPS, startPath, TWO_HOPS } from "../harness/path.ts";
 import { pick } from "./smuggling.ts";
 
 const ROUNDS = Number(Bun.env["MESH_FUZZ_ROUNDS"] ?? 1);
@@ -33,7 +33,7 @@ const AT_ONCE = 8;
  * in what they try. Whatever happens: nobody gets another's answer, nothing is
  * left open or counted twice, and nothing is thrown.
  */
-for (const path of [ONE_HOP, TWO_HOPS] satisfies PathKind[]) {
+for (const path of [ONE_HOP, TWO_HOPS, SHARED_HOPS] satisfies PathKind[]) {
   test(`over ${path}, whatever clients and upstreams do, everybody gets their own answer and nothing is left behind`, async () => {
     await using backend = await startBackend(mischief(seeded(SEED)));
     await using hop = await startPath(path, backend.port);

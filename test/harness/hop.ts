@@ -37,12 +37,12 @@ function linesAbout(text: string, client: Client): LogLine[] {
     .filter((line) => line["downstream_remote_address"] === about);
 }
 
-/** Service `web` with one endpoint. */
-export function webYaml(port: number): string {
+/** Service `web` with one endpoint, perhaps with a word about what it speaks. */
+export function webYaml(port: number, appProtocol = "http"): string {
   return `apiVersion: v1
 kind: Service
 metadata: {name: web}
-spec: {ports: [{name: http, port: 80}]}
+spec: {ports: [{name: http, port: 80, appProtocol: ${appProtocol}}]}
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice

@@ -3,8 +3,10 @@ import { type Plane, type PlaneOptions, startPlane } from "./plane.ts";
 
 export const ONE_HOP = "one hop";
 export const TWO_HOPS = "two hops with mutual TLS";
+/** As two proxies of one mesh do: requests of many connections share few. */
+export const SHARED_HOPS = "two hops with shared connections";
 /** What lies between a client and the backend. */
-export type PathKind = typeof ONE_HOP | typeof TWO_HOPS;
+export type PathKind = typeof ONE_HOP | typeof TWO_HOPS | typeof SHARED_HOPS;
 
 /** Starts the proxies of a path; what is returned speaks for the first of them. */
 export async function startPath(kind: PathKind, backendPort: number, options: PlaneOptions = {}): Promise<Plane> {
@@ -14,7 +16,8 @@ export async function startPath(kind: PathKind, backendPort: number, options: Pl
     ["near", "far"].map((name) => authority.issue(`spiffe://cluster.local/ns/default/sa/${name}`)),
   );
   const last = await startPlane(backendPort, { ...options, identity: far! });
-  const first = await startPlane(last.port, { identity: near!, transport: "plain", upstreamTls: true });
+  const appProtocol = kind === SHARED_HOPS ? "http2" : "http";
+  const first = await startPlane(last.port, { identity: near!, transport: "plain", upstreamTls: true, appProtocol });
   return {
     ...first,
     get warnings() {

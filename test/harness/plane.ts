@@ -24,10 +24,12 @@ export interface PlaneOptions {
   readonly config?: string;
   readonly maxConnections?: number;
   /** With it, the listener for `web` takes TLS only, and endpoints are called by TLS where `upstreamTls` says so. */
-  readonly identity?: IdentityFiles;
+  readonly identity?: Pick<IdentityFiles, "certificate" | "privateKey"> & { readonly bundle: string | null };
   /** @default "plain", or "tls" with an identity */
   readonly transport?: "plain" | "tls";
   readonly upstreamTls?: boolean;
+  /** What the backend speaks. @default "http" */
+  readonly appProtocol?: string;
 }
 
 /** Starts the data plane of one worker, with the backend's port as the one endpoint of `web`. */
@@ -35,7 +37,7 @@ export async function startPlane(backendPort: number, options: PlaneOptions = {}
   const { config = "", maxConnections = 10_000, identity, upstreamTls = false } = options;
   const folder = temporaryFolder();
   const target = await folder.write("access.log", "");
-  await folder.write("config/web.yaml", `${webYaml(backendPort)}---\n${config}`);
+  await folder.write("config/web.yaml", `${webYaml(backendPort, options.appProtocol)}---\n${config}`);
   const clock = skippingClock();
   const aggregate = new Aggregate();
   const warnings: string[] = [];

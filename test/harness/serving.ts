@@ -212,6 +212,7 @@ export const FACTS: ConnectionFacts = {
   peer: null,
   secure: false,
   serverName: "",
+  protocol: "",
 };
 
 /** The request path between two doubles: no socket, no time but the fake one. */

@@ -1,5 +1,6 @@
 import { wireExchanges } from "../conformance/wire-exchange.ts";
-import { ONE_HOP, TWO_HOPS } from "../harness/path.ts";
+import { ONE_HOP, SHARED_HOPS, TWO_HOPS } from "../harness/path.ts";
 
 wireExchanges(ONE_HOP);
 wireExchanges(TWO_HOPS);
+wireExchanges(SHARED_HOPS);

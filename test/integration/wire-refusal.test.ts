@@ -58,7 +58,7 @@ const HEADS: readonly (readonly [name: string, head: string, status: number, pro
   ],
   ["an expectation we do not know", field("Expect: the-unexpected"), 417, "Expect is not 100-continue"],
   ["HTTP/2.0", "GET /r HTTP/2.0\r\nHost: a\r\n\r\n", 505, "HTTP version is not 1.x"],
-  ["HTTP/2's preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "target * is for OPTIONS only"],
+  ["HTTP/2's preface, misspelt", "PRI * HTTP/2.1\r\n\r\n", 400, "target * is for OPTIONS only"],
   ["HTTP/0.9", "GET /r\r\n", 400, "request target holds a byte"],
   ["TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "method is not a token"],
   ["a head that is too large", `GET /${"a".repeat(61 * 1024)}`, 431, "head larger than the limit"],

@@ -1,0 +1,154 @@
+import type { Endpoint } from "../cluster/mod.ts";
+import { ClientMux, type ClientStream, type MuxKeeper } from "../http/mod.ts";
+import type { Wire, WireOwner } from "../listener/mod.ts";
+import { type Dial, DialFailure, dial } from "./dial.ts";
+import type { Pool, PoolSettings, Waiter } from "./pool.ts";
+
+/** What TLS calls HTTP/2, outside and inside the mesh. */
+const HTTP2: ReadonlySet<string> = new Set(["h2", "mesh/h2"]);
+/** Connections to one endpoint, per worker: another is opened where the ones there are full. */
+const MAX_CONNECTIONS = 8;
+/** Half of what a certificate lasts by default. */
+const MAX_AGE_MS = 30 * 60_000;
+/** A peer that knew no HTTP/2 is asked again after this long: it may have been upgraded. */
+const LEGACY_MS = 60_000;
+
+/**
+ * The HTTP/2 connections to one endpoint with one identity: few, each shared
+ * by many requests. Where TLS agrees on HTTP/1.1 only, those of the HTTP/1
+ * pool take over.
+ */
+export class MuxPool implements MuxKeeper {
+  readonly #endpoint: Endpoint;
+  readonly #settings: PoolSettings;
+  readonly #legacy: () => Pool;
+  readonly #connections: ClientMux[] = [];
+  /** Those that take no new requests. */
+  readonly #leaving = new Set<ClientMux>();
+  readonly #waiting: Waiter[] = [];
+  readonly #dials = new Set<Dial>();
+  #legacyUntil = 0;
+  #closing = false;
+
+  constructor(endpoint: Endpoint, settings: PoolSettings, legacy: () => Pool) {
+    this.#endpoint = endpoint;
+    this.#settings = settings;
+    this.#legacy = legacy;
+  }
+
+  get open(): number {
+    return this.#connections.length + this.#leaving.size;
+  }
+  /** Nothing is lost with it. */
+  get empty(): boolean {
+    return this.open + this.#dials.size + this.#waiting.length === 0;
+  }
+
+  /** A stream on a connection that is at hand, or null: then the waiter is told later. */
+  take(waiter: Waiter): ClientStream | null | "overflow" {
+    if (this.#legacyUntil > this.#settings.deadlines.now) return this.#legacy().take(waiter);
+    const connection = this.#free();
+    if (connection !== null) return connection.open();
+    if (this.#waiting.length >= this.#settings.maxWaiting) return "overflow";
+    this.#waiting.push(waiter);
+    this.#dialMore();
+    return null;
+  }
+
+  #free(): ClientMux | null {
+    for (const connection of this.#connections) if (connection.canOpen) return connection;
+    return null;
+  }
+
+  /** One dial at a time: whoever waits may well fit on one connection. */
+  #dialMore(): void {
+    if (this.#dials.size > 0 || this.#connections.length >= MAX_CONNECTIONS) return;
+    if (this.#connections.every(({ isSettled }) => isSettled)) this.#dial();
+  }
+
+  cancel(waiter: Waiter): void {
+    const i = this.#waiting.indexOf(waiter);
+    if (i >= 0) this.#waiting.splice(i, 1);
+  }
+
+  #dial(): void {
+    const attempt = dial(this.#endpoint, "http2", this.#settings, {
+      opened: (wire, protocol) => {
+        this.#dials.delete(attempt);
+        return protocol === null || HTTP2.has(protocol) ? this.#opened(wire, protocol !== null) : this.#fallBack(wire);
+      },
+      failed: (failure, problem) => {
+        this.#dials.delete(attempt);
+        this.#refused(failure, problem);
+      },
+    });
+    this.#dials.add(attempt);
+  }
+
+  #opened(wire: Wire, secure: boolean): WireOwner {
+    const { client, http2 } = this.#settings;
+    const connection = new ClientMux(wire, { handler: client.handler, kit: http2, secure, keeper: this });
+    this.#connections.push(connection);
+    if (this.#closing && this.#waiting.length === 0) connection.retire();
+    return connection;
+  }
+
+  /** An older proxy, or a server that knows HTTP/1.1 only. */
+  #fallBack(wire: Wire): WireOwner {
+    this.#legacyUntil = this.#settings.deadlines.now + LEGACY_MS;
+    const waiting = this.#waiting.splice(0);
+    const [first, ...rest] = waiting;
+    const connection = this.#legacy().adopt(wire, first ?? null);
+    for (const waiter of rest) this.#legacy().take(waiter);
+    return connection;
+  }
+
+  /** All wait for this one dial: none of them would fare better. */
+  #refused(failure: DialFailure, problem: string): void {
+    for (const waiter of this.#waiting.splice(0)) waiter.connectFailed(failure, problem);
+  }
+
+  /** Lets those that wait go on, as far as there is room. */
+  #serve(): void {
+    while (this.#waiting.length > 0) {
+      const connection = this.#free();
+      if (connection === null) {
+        this.#dialMore();
+        return;
+      }
+      this.#waiting.shift()!.connected(connection.open());
+    }
+  }
+
+  /** Also where the peer has said for the first time how many it takes: nobody is served before. */
+  freed(): void {
+    if (this.#waiting.length > 0) this.#serve();
+  }
+
+  leaving(connection: ClientMux): void {
+    const i = this.#connections.indexOf(connection);
+    if (i >= 0) this.#connections.splice(i, 1);
+    this.#leaving.add(connection);
+    if (this.#waiting.length > 0 && connection.isSettled) this.#dialMore();
+  }
+
+  gone(connection: ClientMux): void {
+    this.leaving(connection);
+    this.#leaving.delete(connection);
+    if (!connection.isSettled) this.#refused(DialFailure.Refused, "no HTTP/2 is spoken there");
+  }
+
+  /** Ends what is idle, and behind its streams what is old: a certificate is proven once, and does not last. */
+  sweep(now: number): void {
+    const idleBefore = now - this.#settings.idleTimeoutMs;
+    for (const connection of [...this.#connections]) {
+      const isIdle = connection.idle && connection.idleSince <= idleBefore;
+      if (isIdle || connection.openedAt <= now - MAX_AGE_MS) connection.retire();
+    }
+  }
+
+  close(): void {
+    this.#closing = true;
+    for (const connection of [...this.#connections]) connection.retire();
+  }
+}
