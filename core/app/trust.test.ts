@@ -29,7 +29,7 @@ afterAll(() => made.authority[Symbol.asyncDispose]());
 test("without a certificate there is nothing to prove with, inside or outside", () => {
   const trust = new Trust(() => MESH);
 
-  expect([trust.server(true).options(), trust.client().options(endpoint(WEB)), trust.principal]).toEqual([
+  expect([trust.server(true).options(), trust.client().options(endpoint(WEB), "http1"), trust.principal]).toEqual([
     null,
     null,
     null,
@@ -39,13 +39,13 @@ test("without a certificate there is nothing to prove with, inside or outside", 
 test("a newer certificate is what connections from now on prove, and the options of the old one stay as they were", () => {
   const trust = trusting();
   const [server, client] = [trust.server(true), trust.client()];
-  const before = [server.options(), client.options(endpoint(WEB))] as { cert: string }[];
+  const before = [server.options(), client.options(endpoint(WEB), "http1")] as { cert: string }[];
 
   trust.identify({ ...made.shop, spiffeId: SHOP });
 
   expect(before.map(({ cert }) => cert)).toEqual([made.web.certificate, made.web.certificate]);
   expect(server.options()).toMatchObject({ cert: made.shop.certificate, key: made.shop.privateKey });
-  expect(client.options(endpoint(WEB))).toMatchObject({ cert: made.shop.certificate });
+  expect(client.options(endpoint(WEB), "http1")).toMatchObject({ cert: made.shop.certificate });
   expect(trust.principal).toBe(SHOP);
   // The same object for every connection: the TLS context is found by it.
   expect(server.options()).toBe(server.options());

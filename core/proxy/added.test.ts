@@ -69,7 +69,7 @@ function setUp(
   const exchange = double.stream({ ...WAY, direction }, { direction, peer }).begin({ headers });
   const added = new AddedLines(new RequestIds((bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>)));
   const lines = (of = exchange, self: string | null = SELF): string => {
-    const { bytes, length } = added.of(of, self);
+    const { bytes, length } = added.of(of, self, 0);
     return bytes.toString("latin1", 0, length);
   };
   return { lines, exchange, double };
