@@ -5,6 +5,7 @@ import { startTraffic, toService } from "../harness/traffic.ts";
 
 test("an instance that is told to stop leaves first and ends after, with its app's exit code and no error anywhere", async () => {
   await using mesh = await startMesh({ config: serviceYaml("web") });
+  const { client } = mesh;
   await using other = await startBackend(ok("second"));
   const port = freePort();
   const first = await mesh.join("web", { as: "web-1", port, command: await appIn(mesh.folder, port) });
@@ -19,6 +20,8 @@ test("an instance that is told to stop leaves first and ends after, with its app
 
   first.program.kill("SIGTERM");
   await eventually(async () => (await mesh.endpoints("web")) === 1);
+  // Every proxy runs the revision without it, and what was under way before that has ended.
+  await eventually(async () => (await client.revision((await client.status()).control.revision)).done);
   await traffic.more(8);
   const before = traffic.answers.get("first");
   await traffic.more(100);
