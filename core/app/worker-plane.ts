@@ -79,7 +79,6 @@ export class WorkerPlane {
     this.#mesh = {
       snapshot: emptySnapshot(),
       upstream: null as unknown as Upstream,
-      egress: this.#egress,
       recorder: new Recorder(clock, new IstioMetrics(region), this.#metrics, this.#logWriter, self),
       added: new AddedLines(new RequestIds((bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>))),
       self,

@@ -93,6 +93,18 @@ export abstract class Fields {
     return -1;
   }
 
+  /** Whether a field has this name, given folded: lower case, "_" as "-". A look-alike has it too. */
+  isNamed(i: number, folded: Uint8Array): boolean {
+    const { bytes } = this;
+    const start = this.nameStart(i);
+    if (this.nameEnd(i) - start !== folded.length) return false;
+    for (let k = 0; k < folded.length; k++) {
+      const c = bytes[start + k]!;
+      if ((c >= 0x41 && c <= 0x5a ? c + 32 : c === 0x5f ? 0x2d : c) !== folded[k]) return false;
+    }
+    return true;
+  }
+
   /** Bytes of the head as text, one character a byte. */
   text(start: number, end: number): string {
     return this.bytes.latin1Slice(start, end);

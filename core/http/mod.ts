@@ -31,4 +31,4 @@ export {
   UNSUPPORTED,
 } from "./parse.ts";
 export { Sender, Stage } from "./sender.ts";
-export { type Edits, type Lines, NO_EDITS, REASONS } from "./serialize.ts";
+export { type Edits, type Lines, REASONS } from "./serialize.ts";

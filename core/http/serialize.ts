@@ -1,4 +1,4 @@
-import { latin1, NO_BYTES } from "../base/mod.ts";
+import { latin1 } from "../base/mod.ts";
 import { Field } from "./field.ts";
 import { CHUNKED, type Fields, METHOD_NAMES, Method, type RequestHead, type ResponseHead } from "./head.ts";
 import type { Stage } from "./sender.ts";
@@ -18,8 +18,6 @@ export interface Lines {
   readonly bytes: Buffer;
   readonly length: number;
 }
-
-export const NO_EDITS: Edits = { drops: () => false, lines: NO_BYTES };
 
 const VERSION_LINE = latin1(" HTTP/1.1\r\nHost: ");
 const CRLF = latin1("\r\n");

@@ -31,7 +31,7 @@ export class HeaderChanges implements Edits {
    */
   drops(head: Fields, i: number): boolean {
     const names = this.#names;
-    for (let k = 0; k < names.length; k++) if (isNamed(head, i, names[k]!)) return true;
+    for (let k = 0; k < names.length; k++) if (head.isNamed(i, names[k]!)) return true;
     return false;
   }
 
@@ -53,17 +53,6 @@ function lineOf({ name, value }: HeaderChange): string {
 
 function folded(name: string): string {
   return name.toLowerCase().replaceAll("_", "-");
-}
-
-function isNamed(head: Fields, i: number, name: Uint8Array): boolean {
-  const { bytes } = head;
-  const start = head.nameStart(i);
-  if (head.nameEnd(i) - start !== name.length) return false;
-  for (let k = 0; k < name.length; k++) {
-    const c = bytes[start + k]!;
-    if ((c >= 0x41 && c <= 0x5a ? c + 32 : c === 0x5f ? 0x2d : c) !== name[k]) return false;
-  }
-  return true;
 }
 
 /** Most headers one answer may carry, and most bytes in all of them. */

@@ -4,7 +4,6 @@ import type { Snapshot } from "../snapshot/mod.ts";
 import type { MeshMetrics } from "../telemetry/mod.ts";
 import type { Upstream } from "../upstream/mod.ts";
 import type { AddedLines } from "./added.ts";
-import type { Egress } from "./egress.ts";
 import type { MeshExchange } from "./exchange.ts";
 import type { Recorder, Self } from "./record.ts";
 import type { Waits } from "./timing.ts";
@@ -13,7 +12,6 @@ import type { Waits } from "./timing.ts";
 export interface Mesh {
   readonly snapshot: Snapshot;
   readonly upstream: Upstream;
-  readonly egress: Egress;
   readonly recorder: Recorder;
   /** Names of services that requests were routed to; whoever reads it empties it. */
   readonly used: Set<string>;

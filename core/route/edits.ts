@@ -52,7 +52,7 @@ export class HeaderEdits {
     const id = head.ids[i]!;
     if (id !== Field.Unknown) return this.#known[id] === 1;
     const names = this.#names;
-    for (let k = 0; k < names.length; k++) if (isNamed(head, i, names[k]!)) return true;
+    for (let k = 0; k < names.length; k++) if (head.isNamed(i, names[k]!)) return true;
     return false;
   }
 }
@@ -106,15 +106,4 @@ function checkedLine({ name, value }: HeaderLine): HeaderLine {
 
 function fold(name: string): string {
   return name.toLowerCase().replaceAll("_", "-");
-}
-
-function isNamed(head: Fields, i: number, name: Uint8Array): boolean {
-  const { bytes } = head;
-  const start = head.nameStart(i);
-  if (head.nameEnd(i) - start !== name.length) return false;
-  for (let k = 0; k < name.length; k++) {
-    const c = bytes[start + k]!;
-    if ((c >= 0x41 && c <= 0x5a ? c + 32 : c === 0x5f ? 0x2d : c) !== name[k]) return false;
-  }
-  return true;
 }

@@ -4,7 +4,7 @@ import type { Endpoint } from "../cluster/mod.ts";
 import type { ClientSettings } from "../http/mod.ts";
 import { socketHandlers, type Wire, type WireOwner } from "../listener/mod.ts";
 
-export const DialFailure = { Refused: 0, Timeout: 1, Untrusted: 2, Overflow: 3 } as const;
+export const DialFailure = { Refused: 0, Timeout: 1, Untrusted: 2 } as const;
 export type DialFailure = (typeof DialFailure)[keyof typeof DialFailure];
 
 /** What a connection is wanted for; TLS may agree on less than HTTP/2. */

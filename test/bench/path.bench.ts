@@ -108,7 +108,6 @@ function plane() {
   const mesh = {
     snapshot,
     upstream: null as unknown as Upstream,
-    egress: null as never,
     recorder: new Recorder(systemClock, new IstioMetrics(region), metrics, null, self),
     added: new AddedLines(new RequestIds((bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>))),
     self,

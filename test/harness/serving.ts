@@ -235,7 +235,6 @@ export function servingDouble(snapshot: Snapshot): ServingDouble {
   const mesh: ServingDouble["mesh"] = {
     snapshot,
     upstream,
-    egress: null as never,
     recorder: new Recorder(clock, new IstioMetrics(region), metrics, lines, self),
     added: new AddedLines(new RequestIds((bytes) => bytes.fill(7))),
     self,
