@@ -96,11 +96,17 @@ export class MuxPool implements MuxKeeper {
   /** An older proxy, or a server that knows HTTP/1.1 only. */
   #fallBack(wire: Wire): WireOwner {
     this.#legacyUntil = this.#settings.deadlines.now + LEGACY_MS;
-    const waiting = this.#waiting.splice(0);
-    const [first, ...rest] = waiting;
+    const [first, ...rest] = this.#waiting.splice(0);
     const connection = this.#legacy().adopt(wire, first ?? null);
-    for (const waiter of rest) this.#legacy().take(waiter);
+    for (const waiter of rest) this.#passOn(waiter);
     return connection;
+  }
+
+  /** The HTTP/1 pool may have a connection at hand, from when the peer was asked before. */
+  #passOn(waiter: Waiter): void {
+    const taken = this.#legacy().take(waiter);
+    if (taken === "overflow") waiter.connectFailed(DialFailure.Refused, "too many requests wait for it");
+    else if (taken !== null) waiter.connected(taken);
   }
 
   /** All wait for this one dial: none of them would fare better. */

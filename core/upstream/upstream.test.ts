@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { certificates } from "../../test/harness/certificates.ts";
 import { startDeafPort } from "../../test/harness/deaf.ts";
 import { eventually } from "../../test/harness/eventually.ts";
 import { type FakeClock, fakeClock } from "../../test/harness/fake-clock.ts";
@@ -13,6 +14,7 @@ import {
   type ResponseHandler,
   Stage,
 } from "../http/mod.ts";
+import { anonymousTls, edgeTls } from "../identity/mod.ts";
 import type { Permitted } from "../policy/mod.ts";
 import { DialFailure } from "./dial.ts";
 import type { PoolSettings, Waiter } from "./pool.ts";
@@ -261,7 +263,30 @@ interface Server {
   close(): void;
 }
 
-function startServer(): Server {
+test("everyone who waited for HTTP/2 gets a connection where the peer knows HTTP/1.1 only, also one of an earlier time", async () => {
+  await using ca = await certificates();
+  const identity = await ca.issue("spiffe://cluster.local/ns/default/sa/web");
+  const server = startServer(edgeTls(identity, ["http/1.1"]));
+  const options = () => anonymousTls(null, ["mesh/h2", "http/1.1"], "mesh");
+  const upstream = upstreamOf({ idleTimeoutMs: 10 * IDLE_MS, tls: () => ({ options, verify: () => null }) });
+  const endpoint = endpointOf(server.port);
+  const [before, first, second] = [waiter(true), waiter(true), waiter(true)];
+  take(upstream, endpoint, before);
+  await eventually(() => before.connection !== null);
+  exchangeOver(before.connection!);
+  setUp.clock.advance(60_001);
+
+  take(upstream, endpoint, first);
+  take(upstream, endpoint, second);
+
+  await eventually(() => first.connection !== null && second.connection !== null);
+  expect(second.connection).toBe(before.connection);
+  expect(first.connection).not.toBe(before.connection);
+  expect(server.accepted).toBe(2);
+  server.close();
+});
+
+function startServer(tls: object | null = null): Server {
   const socket = {
     open() {
       server.accepted++;
@@ -272,7 +297,7 @@ function startServer(): Server {
     },
     data() {},
   };
-  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket });
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket, ...(tls === null ? {} : { tls }) });
   const server = { port: listener.port, accepted: 0, open: 0, close: () => listener.stop(true) };
   return server;
 }
@@ -304,9 +329,9 @@ interface RecordingWaiter extends Waiter {
   readonly failures: DialFailure[];
 }
 
-function waiter(): RecordingWaiter {
+function waiter(needsHttp2 = false): RecordingWaiter {
   return {
-    needsHttp2: false,
+    needsHttp2,
     connection: null,
     failures: [],
     connected(connection) {
