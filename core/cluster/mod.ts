@@ -6,5 +6,21 @@ export { byWeight, pick } from "./balance.ts";
 export { RetryBudget } from "./budget.ts";
 export { Cluster, type ClusterEvents, ClusterState } from "./cluster.ts";
 export { type EjectReason, Endpoint, endpointKey, OUTCOME_NAMES, Outcome, outcomeOf } from "./endpoint.ts";
-export type { BalancerKind, ClusterModel, EndpointModel, WorkloadLabels } from "./model.ts";
+export type {
+  BackendTlsModel,
+  BalancerKind,
+  ClusterModel,
+  EjectionModel,
+  EndpointModel,
+  HashKeyModel,
+  HealthCheckModel,
+  LimitsModel,
+  Locality,
+  LocalityModel,
+  ResolveModel,
+  RetryBudgetModel,
+  SlowStartModel,
+  TimeoutsModel,
+  WorkloadLabels,
+} from "./model.ts";
 export { begin, finish, latencyAt } from "./outcome.ts";

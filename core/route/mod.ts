@@ -4,7 +4,25 @@
  */
 export { ByteTable, type ByteTableOptions } from "./byte-table.ts";
 export { compileEdits, HeaderEdits, type HeaderLine, InvalidHeaderEdit } from "./edits.ts";
-export type { BackendModel, HeaderEditsModel, MatchModel, RuleModel, ValueMatchModel } from "./model.ts";
+export type {
+  BackendModel,
+  ConnectionRuleModel,
+  CorsModel,
+  FaultModel,
+  FiltersModel,
+  HeaderEditsModel,
+  HedgeModel,
+  MatchModel,
+  MirrorModel,
+  PathChangeModel,
+  RedirectModel,
+  RetryCondition,
+  RetryModel,
+  RewriteModel,
+  RuleModel,
+  SessionModel,
+  ValueMatchModel,
+} from "./model.ts";
 export { PathScan } from "./path.ts";
 export { Pattern } from "./pattern.ts";
 export { InvalidPattern } from "./pattern-parse.ts";

@@ -4,6 +4,12 @@
  */
 export { type BuildParts, buildSnapshot } from "./build.ts";
 export type {
+  GatewayListenerModel,
+  GatewayModel,
+  GatewayPortModel,
+  GatewayTlsModel,
+  HostRulesModel,
+  KeyPairModel,
   MeshModel,
   Resource,
   ResourceKey,

@@ -19,7 +19,7 @@ export class RouteEntry {
 /** One port of a Service with its rules. */
 export class ServicePort {
   readonly port: number;
-  readonly protocol: "http" | "tcp";
+  readonly protocol: ServicePortModel["protocol"];
   readonly router: Router<RouteEntry>;
   /** In the order of the model; what comes by tcp takes the first, without a match. */
   readonly entries: readonly RouteEntry[];
