@@ -3,6 +3,7 @@ import type { Document } from "../schema/mod.ts";
 import type { Resource } from "../snapshot/mod.ts";
 import { Catalog } from "./catalog.ts";
 import { type CompiledCluster, clustersOf } from "./cluster.ts";
+import { compileFaults } from "./fault.ts";
 import { meshOf, warnOfStrangers } from "./mesh.ts";
 import type { Compiled, Module, Registration } from "./model.ts";
 import { type CompiledPlugin, compilePlugins } from "./plugin.ts";
@@ -41,9 +42,11 @@ export function compile(
   const clusters = clustersOf(services, catalog.all("EndpointSlice"), now, report);
   const { rulesAt, conditions } = compileRoutes(catalog.all("HTTPRoute"), services, report);
   warnOfShadowed(rulesAt, report);
-  const findRoute = (namespace: string, name: string) => catalog.find("HTTPRoute", namespace, name);
+  const findRoute = (kind: string, namespace: string, name: string) =>
+    kind === "HTTPRoute" ? catalog.find(kind, namespace, name) : null;
   const { plugins, attachments } = compilePlugins(catalog.all("Plugin"), { services, findRoute, modules }, report);
-  const around = { services, clusters, rulesAt, attachments, mtls: mesh.mtls };
+  const faults = compileFaults(catalog.all("Fault"), { services, findRoute }, report);
+  const around = { services, clusters, rulesAt, attachments, faults, mtls: mesh.mtls };
 
   const resources: Resource[] = [
     { kind: "mesh", name: "", version: versionOf(mesh), model: mesh },

@@ -3,11 +3,11 @@ import { DEFAULT_PLUGIN_LIMITS, type PluginModel } from "../plugin/mod.ts";
 import { type DocumentOf, documentKey, PLUGIN_PHASES } from "../schema/mod.ts";
 import type { Module } from "./model.ts";
 import type { Report } from "./report.ts";
-import type { CompiledRule, Route } from "./rule.ts";
+import type { CompiledRule } from "./rule.ts";
 import { clusterName, type Service } from "./service.ts";
+import { Attached, placesOf, serviceTarget, type Targets, targetsOfRule } from "./target.ts";
 
 type PluginDocument = DocumentOf<"Plugin">;
-type Target = PluginDocument["body"]["spec"]["targetRefs"][number];
 
 /** A plugin with its place among others; the model is null while its module is not there. */
 export interface CompiledPlugin {
@@ -22,38 +22,27 @@ export interface CompiledPlugin {
 
 /** Which plugins run where. */
 export class Attachments {
-  readonly #at = new Map<string, CompiledPlugin[]>();
+  readonly #attached = new Attached<CompiledPlugin>();
 
   add(key: string, plugin: CompiledPlugin): void {
-    const list = this.#at.get(key);
-    if (list === undefined) this.#at.set(key, [plugin]);
-    else if (!list.includes(plugin)) list.push(plugin);
+    this.#attached.add(key, plugin);
   }
 
   /** Guards of a Service. */
   guards(service: Service): readonly CompiledPlugin[] {
-    return (this.#at.get(serviceTarget(service.namespace, service.name)) ?? []).filter(({ guards }) => guards);
+    return this.#attached.at([serviceTarget(service)]).filter(({ guards }) => guards);
   }
 
   /** What runs at a rule of a Service on the calling side; null is the rule a Service has without routes. */
   policies(service: Service, rule: CompiledRule | null): readonly CompiledPlugin[] {
-    const ofService = this.#at.get(serviceTarget(service.namespace, service.name)) ?? [];
-    const plugins = ofService.filter(({ guards }) => !guards);
-    if (rule !== null) {
-      plugins.push(...(this.#at.get(routeTarget(rule.route.namespace, rule.route.name, "")) ?? []));
-      if (rule.name !== "")
-        plugins.push(...(this.#at.get(routeTarget(rule.route.namespace, rule.route.name, rule.name)) ?? []));
-    }
-    return plugins;
+    const ofService = this.#attached.at([serviceTarget(service)]).filter(({ guards }) => !guards);
+    return rule === null ? ofService : [...ofService, ...this.ofRule(rule)];
   }
-}
 
-function serviceTarget(namespace: string, name: string): string {
-  return `Service/${namespace}/${name}`;
-}
-
-function routeTarget(namespace: string, name: string, rule: string): string {
-  return `HTTPRoute/${namespace}/${name}/${rule}`;
+  /** What runs at a rule wherever its route is attached. */
+  ofRule(rule: CompiledRule): readonly CompiledPlugin[] {
+    return this.#attached.at(targetsOfRule(rule));
+  }
 }
 
 /** Ids in the order in which they run: by `order`, then by id; each once. */
@@ -63,9 +52,7 @@ export function idsInOrder(plugins: Iterable<CompiledPlugin>): readonly string[]
 }
 
 /** What plugins refer to. */
-interface Surroundings {
-  readonly services: ReadonlyMap<string, Service>;
-  readonly findRoute: (namespace: string, name: string) => Route | null;
+interface Surroundings extends Targets {
   readonly modules: ReadonlyMap<string, Module>;
 }
 
@@ -74,10 +61,10 @@ export function compilePlugins(documents: readonly PluginDocument[], around: Sur
   const attachments = new Attachments();
   const plugins = documents.map((document) => {
     const plugin = pluginOf(document, around, report);
-    const targets = document.body.spec.targetRefs.flatMap((ref, i) => targetOf(document, ref, i, around, report));
-    for (const target of targets) attachments.add(target, plugin);
-    if (targets.length === 0)
-      report.warn(document, ["spec", "targetRefs"], "must name something there is: the plugin is attached to nothing");
+    for (const { key, service, path } of placesOf(document, document.body.spec.targetRefs, around, report)) {
+      if (service !== null) warnOfBytes(document, service, [...path, "name"], report);
+      attachments.add(key, plugin);
+    }
     return plugin;
   });
   return { plugins, attachments };
@@ -146,42 +133,6 @@ function destinationsOf(
     else destinations[name] = clusterName(service, found.port);
   }
   return destinations;
-}
-
-/** Where one targetRef leads: one key, or none with a problem. */
-function targetOf(
-  document: PluginDocument,
-  ref: Target,
-  index: number,
-  { services, findRoute }: Surroundings,
-  report: Report,
-): readonly string[] {
-  const { namespace } = document;
-  const path = ["spec", "targetRefs", index];
-  if (ref.kind === "Service") {
-    const service = services.get(`${namespace}/${ref.name}`);
-    if (service !== undefined) {
-      warnOfBytes(document, service, [...path, "name"], report);
-      return [serviceTarget(namespace, ref.name)];
-    }
-    report.warn(document, [...path, "name"], `must name a Service: there is no Service ${namespace}/${ref.name}`);
-    return [];
-  }
-  const route = findRoute(namespace, ref.name);
-  if (route === null) {
-    report.warn(document, [...path, "name"], `must name an HTTPRoute: there is no HTTPRoute ${namespace}/${ref.name}`);
-    return [];
-  }
-  const names = route.body.spec.rules.flatMap(({ name }) => name ?? []);
-  if (ref.sectionName === undefined || names.includes(ref.sectionName))
-    return [routeTarget(namespace, ref.name, ref.sectionName ?? "")];
-  const known = names.join(", ") || "none";
-  report.warn(
-    document,
-    [...path, "sectionName"],
-    `must name a rule of HTTPRoute ${namespace}/${ref.name} (${known}): current value is ${ref.sectionName}`,
-  );
-  return [];
 }
 
 /** A plugin judges requests: where there are none to be seen, it guards nothing. */

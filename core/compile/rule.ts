@@ -99,7 +99,8 @@ function backendOf(ref: BackendRef, cluster: string | null): BackendModel {
   return { cluster, name: ref.name, weight: ref.weight, ...editsOf(ref.filters) };
 }
 
-function matchOf({ path, method, headers, queryParams }: Match): MatchModel {
+/** A match of a route as the router runs it. */
+export function matchOf({ path, method, headers, queryParams }: Match): MatchModel {
   return {
     path: { type: path.type === "Exact" ? "Exact" : "PathPrefix", value: path.value },
     ...(method === undefined ? {} : { method }),

@@ -1,9 +1,10 @@
-import type { RuleModel } from "../route/mod.ts";
+import type { FaultModel, RuleModel } from "../route/mod.ts";
 import type { Resource, ServiceModel, ServicePortModel } from "../snapshot/mod.ts";
 import type { CompiledCluster } from "./cluster.ts";
 import { type Attachments, type CompiledPlugin, idsInOrder } from "./plugin.ts";
 import { type CompiledRule, implicitRule } from "./rule.ts";
 import { clusterName, hostsOf, type Service, type ServicePort, serviceKey } from "./service.ts";
+import { type Attached, targetsAt } from "./target.ts";
 import { versionOf } from "./version.ts";
 
 /** What stands around a Service in one configuration. */
@@ -12,6 +13,7 @@ export interface Around {
   readonly clusters: ReadonlyMap<string, CompiledCluster>;
   readonly rulesAt: ReadonlyMap<string, readonly CompiledRule[]>;
   readonly attachments: Attachments;
+  readonly faults: Attached<FaultModel>;
 }
 
 /** A Service as its callers see it. */
@@ -22,7 +24,7 @@ export function serviceResource(service: Service, around: Around): Resource {
   return { kind: "service", name, version: versionOf(model), model };
 }
 
-function servicePortOf(service: Service, { port, protocol }: ServicePort, around: Around): ServicePortModel {
+function servicePortOf(service: Service, { port, name, protocol }: ServicePort, around: Around): ServicePortModel {
   const guards = around.attachments.guards(service);
   // Routes replace what a Service does by itself: what none of their rules matches gets 404 (GEP-1426).
   const sources = around.rulesAt.get(clusterName(service, port)) ?? [null];
@@ -33,7 +35,9 @@ function servicePortOf(service: Service, { port, protocol }: ServicePort, around
     const reached = clustersReached(model, plugins);
     for (const cluster of reached) reachedByAny.add(cluster);
     const others = guardsOfOthers(service, reached, around).filter((guard) => !guards.includes(guard));
-    return { ...model, order, policies: idsInOrder([...plugins, ...others]) };
+    const faults = around.faults.at(targetsAt(service, name, rule)).toReversed();
+    const policies = idsInOrder([...plugins, ...others]);
+    return { ...model, ...(faults.length === 0 ? {} : { faults }), order, policies };
   });
   const guardedByCaller = [...reachedByAny].some((cluster) => reachesUnguarded(service, around.clusters.get(cluster)));
   return { port, protocol, rules, guards: idsInOrder(guards), guardedByCaller };

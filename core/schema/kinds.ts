@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { endpointSlice } from "./kind/endpoint-slice.ts";
+import { fault } from "./kind/fault.ts";
 import { httpRoute } from "./kind/http-route.ts";
 import { mesh } from "./kind/mesh.ts";
 import { namespace } from "./kind/namespace.ts";
@@ -16,6 +17,7 @@ export const KINDS = {
   Mesh: mesh,
   Workload: workload,
   Plugin: plugin,
+  Fault: fault,
 } as const;
 
 export type KindName = keyof typeof KINDS;
@@ -38,7 +40,6 @@ export const PLANNED_KINDS: readonly string[] = [
   "ListenerSet",
   "ExternalService",
   "TrafficPolicy",
-  "Fault",
   "MutualTLS",
   "Authentication",
   "Authorization",
