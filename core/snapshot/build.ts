@@ -1,7 +1,6 @@
-import { latin1 } from "../base/mod.ts";
 import { Cluster, type ClusterEvents, ClusterState } from "../cluster/mod.ts";
 import type { Plugin, PluginModel } from "../plugin/mod.ts";
-import { ByteTable, type PathScan } from "../route/mod.ts";
+import { HostTable, type PathScan } from "../route/mod.ts";
 import type { Resource, SnapshotModel } from "./model.ts";
 import type { Material } from "./needs.ts";
 import { SnapshotRejected } from "./rejected.ts";
@@ -89,13 +88,13 @@ function checkDestinations({ id, destinations }: PluginModel, { clusters, reason
  * A bare name is a service of the caller's own namespace first, as a DNS
  * search path has it; of two services with one host the first counts.
  */
-function hostsOf(services: ReadonlyMap<string, Service>, namespace: string | null, seed: number): ByteTable<Service> {
+function hostsOf(services: ReadonlyMap<string, Service>, namespace: string | null, seed: number): HostTable<Service> {
   const own = [...services.values()].filter(({ name }) => namespace !== null && name.startsWith(`${namespace}/`));
   const entries = [
-    ...own.map((service) => [latin1(service.name.slice(service.name.indexOf("/") + 1)), service] as const),
-    ...[...services.values()].flatMap((service) => service.model.hosts.map((host) => [latin1(host), service] as const)),
+    ...own.map((service) => [service.name.slice(service.name.indexOf("/") + 1), service] as const),
+    ...[...services.values()].flatMap((service) => service.model.hosts.map((host) => [host, service] as const)),
   ];
-  return new ByteTable(entries, { seed, ignoreCase: true });
+  return new HostTable(entries, seed);
 }
 
 /** From here on ejection counts against the new memberships. */

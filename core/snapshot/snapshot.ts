@@ -1,10 +1,8 @@
 import type { Cluster, Endpoint } from "../cluster/mod.ts";
-import { ByteTable } from "../route/mod.ts";
+import { HostTable } from "../route/mod.ts";
 import type { MeshModel } from "./model.ts";
 import type { Service } from "./service.ts";
 import type { Workload } from "./workload.ts";
-
-const DOT = 0x2e;
 
 /** What a snapshot is made of. */
 export interface SnapshotParts {
@@ -13,7 +11,7 @@ export interface SnapshotParts {
   readonly workload: Workload | null;
   readonly services: ReadonlyMap<string, Service>;
   readonly clusters: ReadonlyMap<string, Cluster>;
-  readonly hosts: ByteTable<Service>;
+  readonly hosts: HostTable<Service>;
 }
 
 /** One immutable whole of what a proxy decides by. A request reads one for its whole life. */
@@ -26,7 +24,7 @@ export class Snapshot {
   readonly services: ReadonlyMap<string, Service>;
   /** Clusters of services by name; those of the app are in the workload. */
   readonly clusters: ReadonlyMap<string, Cluster>;
-  readonly hosts: ByteTable<Service>;
+  readonly hosts: HostTable<Service>;
 
   constructor(parts: SnapshotParts) {
     this.revision = parts.revision;
@@ -41,8 +39,7 @@ export class Snapshot {
 
   /** The service that a host in `bytes[start, end)` means, in any case, also with a dot at its end; no port. */
   lookupHost(bytes: Buffer, start: number, end: number): Service | null {
-    const last = end - 1 > start && bytes[end - 1] === DOT ? end - 1 : end;
-    return this.hosts.get(bytes, start, last);
+    return this.hosts.get(bytes, start, end);
   }
 
   /** By `<namespace>/<name>`. */
@@ -78,6 +75,6 @@ export function emptySnapshot(): Snapshot {
     workload: null,
     services: new Map(),
     clusters: new Map(),
-    hosts: new ByteTable<Service>([], { seed: 0 }),
+    hosts: new HostTable<Service>([], 0),
   });
 }
