@@ -4,6 +4,7 @@ import type { PluginModel } from "../plugin/mod.ts";
 import { parseDocuments } from "../schema/mod.ts";
 import type { MeshModel, ServiceModel, ServicePortModel, WorkloadModel } from "../snapshot/mod.ts";
 import { type Compiled, compile, isRunnable, type Module, type Registration } from "./mod.ts";
+import type { RouteStatus } from "./status.ts";
 
 test("a Service answers to its names, and to the short one only in the namespace default", () => {
   const mesh = compiled(service("web", "[{port: 80}]"), service("web", "[{port: 80}]", "shop"));
@@ -235,17 +236,24 @@ test("a broken reference keeps its weight and loses its cluster, and the route's
     { cluster: "default/web:80", name: "web", weight: 1 },
     { cluster: null, name: "web", weight: 3 },
   ]);
-  expect(mesh.output.conditions).toMatchObject([
-    { kind: "HTTPRoute", name: "r", parent: 0, type: "Accepted", status: true, reason: "Accepted" },
-    { type: "ResolvedRefs", status: false, reason: "RefNotPermitted" },
+  expect(mesh.output.statuses).toMatchObject([
+    { kind: "HTTPRoute", namespace: "default", name: "r", status: { parents: [{}] } },
   ]);
+  expect(mesh.parent("r")).toMatchObject({
+    parentRef: { group: "", kind: "Service", name: "web" },
+    controllerName: "mesh.dev/gateway-controller",
+    conditions: [
+      { type: "Accepted", status: "True", reason: "Accepted", observedGeneration: 1 },
+      { type: "ResolvedRefs", status: "False", reason: "RefNotPermitted", observedGeneration: 1 },
+    ],
+  });
   expect(isRunnable(mesh.output)).toBe(true);
 });
 
 test("a route without a parent that is there is not accepted", () => {
   const mesh = compiled(route("r", "- backendRefs: [{name: web, port: 80}]"));
 
-  expect(mesh.output.conditions[0]).toMatchObject({ type: "Accepted", status: false, reason: "NoMatchingParent" });
+  expect(mesh.parent("r")?.conditions[0]).toMatchObject({ status: "False", reason: "NoMatchingParent" });
 });
 
 test("a guard of a Service runs at the workloads behind it, on the ports behind it only", () => {
@@ -568,6 +576,8 @@ function lookup(output: Compiled) {
     workload: (name: string) => find("workload", name) as WorkloadModel,
     plugin: (name: string) => find("plugin", name) as PluginModel,
     mesh: () => find("mesh", "") as MeshModel,
+    parent: (route: string) =>
+      output.statuses.filter(({ name }) => name === route).map(({ status }) => (status as RouteStatus).parents[0])[0],
   };
 }
 

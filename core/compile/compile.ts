@@ -12,6 +12,7 @@ import { compileRoutes } from "./route.ts";
 import { servicesOf } from "./service.ts";
 import { serviceResource } from "./service-model.ts";
 import { warnOfShadowed } from "./shadow.ts";
+import { byDocument, routeStatuses } from "./status.ts";
 import { versionOf } from "./version.ts";
 import { Membership, workloadsOf } from "./workload.ts";
 import { workloadResources } from "./workload-model.ts";
@@ -40,7 +41,7 @@ export function compile(
   const workloads = workloadsOf(catalog.all("Workload"), registrations);
   const services = servicesOf(catalog.all("Service"), new Membership(workloads), report);
   const clusters = clustersOf(services, catalog.all("EndpointSlice"), now, report);
-  const { rulesAt, conditions } = compileRoutes(catalog.all("HTTPRoute"), services, report);
+  const { rulesAt, parents } = compileRoutes(catalog.all("HTTPRoute"), services, report);
   warnOfShadowed(rulesAt, report);
   const findRoute = (kind: string, namespace: string, name: string) =>
     kind === "HTTPRoute" ? catalog.find(kind, namespace, name) : null;
@@ -56,8 +57,9 @@ export function compile(
     ...plugins.flatMap(pluginResource),
   ];
   resources.sort((a, b) => compareText(a.kind, b.kind) || compareText(a.name, b.name));
+  const statuses = routeStatuses(parents).toSorted(byDocument);
   const blobs = new Map(Array.from(modules.values(), ({ sha256, bytes }) => [sha256, bytes]));
-  return { resources, blobs, problems: report.all(), conditions };
+  return { resources, blobs, problems: report.all(), statuses };
 }
 
 /** True where the compiled may replace what runs. */

@@ -1,5 +1,6 @@
 import type { Labels, Problem } from "../config/mod.ts";
 import type { Resource } from "../snapshot/mod.ts";
+import type { DocumentStatus } from "./status.ts";
 
 /** A workload that its own proxy has announced: what a Workload document says, and known to be alive. */
 export interface Registration {
@@ -45,24 +46,6 @@ export interface Compiled {
   readonly blobs: ReadonlyMap<string, Uint8Array>;
   /** With an error among them nothing of this may replace what runs. */
   readonly problems: readonly Problem[];
-  readonly conditions: readonly Condition[];
-}
-
-/** What became of a route at one of its parents, in the words of Gateway API. */
-export interface Condition {
-  readonly kind: "HTTPRoute";
-  readonly namespace: string;
-  readonly name: string;
-  /** Index in `spec.parentRefs`. */
-  readonly parent: number;
-  readonly type: "Accepted" | "ResolvedRefs";
-  readonly status: boolean;
-  readonly reason:
-    | "Accepted"
-    | "NoMatchingParent"
-    | "ResolvedRefs"
-    | "BackendNotFound"
-    | "InvalidKind"
-    | "RefNotPermitted";
-  readonly message: string;
+  /** `.status` of every document that has one, sorted by kind, namespace and name. */
+  readonly statuses: readonly DocumentStatus[];
 }

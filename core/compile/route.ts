@@ -1,13 +1,13 @@
 import { compareText } from "../config/mod.ts";
-import type { Condition } from "./model.ts";
 import type { Report } from "./report.ts";
 import { type BrokenRef, type CompiledRule, type Route, rulesOf } from "./rule.ts";
 import { clusterName, type Service } from "./service.ts";
+import { type Finding, finding, type ParentReference, type RouteParent } from "./status.ts";
 
 /** Rules by the Service port they shape (`<namespace>/<service>:<port>`), in Gateway API order, and what became of the routes. */
 export interface CompiledRoutes {
   readonly rulesAt: ReadonlyMap<string, readonly CompiledRule[]>;
-  readonly conditions: readonly Condition[];
+  readonly parents: readonly RouteParent[];
 }
 
 type ParentRef = Route["body"]["spec"]["parentRefs"][number];
@@ -19,7 +19,7 @@ export function compileRoutes(
   report: Report,
 ): CompiledRoutes {
   const rulesAt = new Map<string, CompiledRule[]>();
-  const conditions: Condition[] = [];
+  const parents: RouteParent[] = [];
   for (const route of routes.toSorted(byAge)) {
     let firstBroken: BrokenRef | null = null;
     const rules = rulesOf(route, services, report, (ref) => {
@@ -29,7 +29,8 @@ export function compileRoutes(
     for (const [parent, ref] of route.body.spec.parentRefs.entries()) {
       const found = portsOf(route, ref, parent, services, report);
       for (const port of found) ports.add(port);
-      conditions.push(accepted(route, parent, found.length > 0), resolved(route, parent, firstBroken));
+      const findings = [accepted(found.length > 0), resolved(firstBroken)];
+      parents.push({ route, parent, ref: referenceOf(ref), findings });
     }
     for (const port of ports) {
       const list = rulesAt.get(port);
@@ -38,7 +39,7 @@ export function compileRoutes(
     }
     warnOfNoEffect(route, report);
   }
-  return { rulesAt, conditions };
+  return { rulesAt, parents };
 }
 
 /** The older route first, then by name: the cut-off order of Gateway API. A file tells no age: it comes after those that do. */
@@ -95,30 +96,21 @@ function warnOfNoEffect(route: Route, report: Report): void {
     report.warn(route, ["spec", "hostnames"], "has no effect for a Service as parent: match the header Host instead");
 }
 
-function accepted(route: Route, parent: number, status: boolean): Condition {
-  const reason = status ? "Accepted" : "NoMatchingParent";
-  const message = status ? "" : "No HTTP port of a Service matches the parentRef";
-  return {
-    kind: "HTTPRoute",
-    namespace: route.namespace,
-    name: route.name,
-    parent,
-    type: "Accepted",
-    status,
-    reason,
-    message,
-  };
+function accepted(isAccepted: boolean): Finding {
+  return isAccepted
+    ? finding("Accepted", true, "Accepted")
+    : finding("Accepted", false, "NoMatchingParent", "No HTTP port of a Service matches the parentRef");
 }
 
-function resolved(route: Route, parent: number, broken: BrokenRef | null): Condition {
+function resolved(broken: BrokenRef | null): Finding {
+  return finding("ResolvedRefs", broken === null, broken?.reason ?? "ResolvedRefs", broken?.message ?? "");
+}
+
+/** A parentRef as status repeats it: what was left out stays out, but for its kind. */
+function referenceOf({ group, kind, namespace, name, port }: ParentRef): ParentReference {
   return {
-    kind: "HTTPRoute",
-    namespace: route.namespace,
-    name: route.name,
-    parent,
-    type: "ResolvedRefs",
-    status: broken === null,
-    reason: broken?.reason ?? "ResolvedRefs",
-    message: broken?.message ?? "",
+    ...{ group: group ?? "", kind, name },
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(port === undefined ? {} : { port }),
   };
 }

@@ -1,7 +1,6 @@
 import type { Path } from "../config/mod.ts";
 import type { BackendModel, HeaderEditsModel, MatchModel, RuleModel, ValueMatchModel } from "../route/mod.ts";
 import type { DocumentOf } from "../schema/mod.ts";
-import type { Condition } from "./model.ts";
 import type { Report } from "./report.ts";
 import { clusterName, type Service } from "./service.ts";
 
@@ -22,7 +21,7 @@ export interface CompiledRule {
 
 /** Why a reference of a route cannot be followed. */
 export interface BrokenRef {
-  readonly reason: Condition["reason"];
+  readonly reason: "BackendNotFound" | "InvalidKind" | "RefNotPermitted";
   readonly message: string;
 }
 

@@ -105,7 +105,7 @@ function publisherOf(last: string | null = null) {
       const service = { namespace: "x", name: "a", host: "a" };
       const model = { name: "a", service, balancer: "RoundRobin" as const, endpoints: [], confirmedAt: 0 };
       const resource: Resource = { kind: "cluster", name: "a", version: world.version, model };
-      return { resources: [resource], blobs: new Map(), problems: [], conditions: [] };
+      return { resources: [resource], blobs: new Map(), problems: [], statuses: [] };
     },
     keep: async (revision) => {
       kept.push(revision);
