@@ -51,7 +51,7 @@ export class ClientMux extends Connection {
     this.openedAt = this.idleSince = settings.kit.deadlines.now;
     settings.kit.deadlines.set(this.deadline, SETTINGS_TIMEOUT_MS);
     this.out.payload(PREFACE, 0, PREFACE.length);
-    this.sendSettings([
+    this.greet([
       [Setting.EnablePush, 0],
       [Setting.MaxHeaderListSize, settings.kit.headLimits.maxBytes],
     ]);
@@ -59,7 +59,7 @@ export class ClientMux extends Connection {
 
   get canOpen(): boolean {
     if (!this.settled || this.over || this.#leaving || this.#next >= MAX_WINDOW) return false;
-    return this.streams.size < Math.min(this.peerMaxStreams, MOST_STREAMS);
+    return this.streams.size < Math.min(this.peer.maxStreams, MOST_STREAMS);
   }
   /** The peer has shown that it speaks HTTP/2. */
   get isSettled(): boolean {
@@ -73,7 +73,7 @@ export class ClientMux extends Connection {
   }
   /** The peer knows extended CONNECT. */
   get takesUpgrades(): boolean {
-    return this.peerTakesConnect;
+    return this.peer.takesConnect;
   }
 
   /** A stream for one request; its `send` must come before another is opened. */

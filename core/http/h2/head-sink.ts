@@ -1,32 +1,30 @@
 import { NO_BYTES } from "../../base/mod.ts";
 import { parseAuthority } from "../authority.ts";
 import { carriesOnlyData, type Trailers } from "../body.ts";
-import { isDigit, parseDecimal, SLASH, spells, TARGET, TOKEN } from "../byte-class.ts";
+import { isDigit, SLASH, spells, TOKEN } from "../byte-class.ts";
 import { Field } from "../field.ts";
 import { HOP, isUpgradeProtocol } from "../frame.ts";
 import { CHUNKED, type Fields, MAX_FIELDS, Method, type RequestHead, type ResponseHead } from "../head.ts";
-import { type HeadLimits, methodOf, REFUSED, TOO_LARGE } from "../parse.ts";
+import { type HeadLimits, methodOf } from "../parse.ts";
 import { refuse, tooLarge } from "../refusal.ts";
 import { REASONS } from "../serialize.ts";
+import { COOKIE_LINE, Crumbs } from "./crumbs.ts";
 import { FIRST_BAD, FIRST_PSEUDO, Kind, kindProblem } from "./field-kind.ts";
 import type { FieldSink } from "./hpack-decoder.ts";
 import { SEPARATOR_BYTES } from "./hpack-line.ts";
 import { ENTRY_OVERHEAD } from "./hpack-static.ts";
+import { frameFields, frameResponseFields, placeQuery, TAKEN } from "./message-rules.ts";
 
 const FIRST_ROOM = 1024;
 /** What a head keeps of its room from use to use. */
 const KEPT_ROOM = 8 * 1024;
 const PSEUDO_COUNT = 6;
-const COOKIE_LINE = Buffer.from("cookie: ");
-const CRUMB_SEPARATOR = Buffer.from("; ");
 const GET = Buffer.from("GET");
 const UPGRADE_LINE = Buffer.from("upgrade: ");
 const CRLF = Buffer.from("\r\n");
 const REASON_BYTES: readonly (Buffer | undefined)[] = Array.from({ length: 600 }, (_, status) =>
   REASONS[status] === undefined ? undefined : Buffer.from(REASONS[status]),
 );
-/** A head that was taken. */
-const TAKEN = 1;
 
 /**
  * Puts decoded fields into a head as the lines that HTTP/1 would have brought,
@@ -47,8 +45,7 @@ export class HeadSink implements FieldSink {
   /** Start and end of the value of each pseudo-header field; start -1 without one. */
   readonly #pseudo = new Int32Array(PSEUDO_COUNT * 2);
   #fieldsStart = -1;
-  #crumbs: Buffer = NO_BYTES;
-  #crumbsLength = 0;
+  readonly #crumbs = new Crumbs();
 
   constructor(head: Fields, limits: HeadLimits) {
     this.#head = head;
@@ -67,7 +64,7 @@ export class HeadSink implements FieldSink {
     this.#code = TAKEN;
     this.#pseudo.fill(-1);
     this.#fieldsStart = -1;
-    this.#crumbsLength = 0;
+    this.#crumbs.length = 0;
   }
 
   take(line: Buffer, nameLength: number, valueEnd: number, kind: number, secret: boolean): void {
@@ -76,7 +73,7 @@ export class HeadSink implements FieldSink {
     if (this.#listSize > this.#limits.maxBytes) this.tooLong();
     else if (kind >= FIRST_BAD) this.#code = refuse(this.#head, kindProblem(kind));
     else if (kind >= FIRST_PSEUDO) this.#takePseudo(line, nameLength + SEPARATOR_BYTES, valueEnd, kind);
-    else if (kind === Field.Cookie) this.#takeCrumb(line, nameLength + SEPARATOR_BYTES, valueEnd);
+    else if (kind === Field.Cookie) this.#crumbs.add(line, nameLength + SEPARATOR_BYTES, valueEnd);
     else this.#takeField(line, nameLength, valueEnd, kind, secret);
   }
 
@@ -86,7 +83,7 @@ export class HeadSink implements FieldSink {
 
   #takePseudo(line: Buffer, start: number, end: number, kind: number): void {
     const slot = (kind - FIRST_PSEUDO) * 2;
-    if (this.#fieldsStart >= 0 || this.#crumbsLength > 0) {
+    if (this.#fieldsStart >= 0 || this.#crumbs.length > 0) {
       this.#code = refuse(this.#head, "pseudo-header field behind a field");
     } else if (this.#pseudo[slot]! >= 0) this.#code = refuse(this.#head, "pseudo-header field repeated");
     else {
@@ -117,19 +114,6 @@ export class HeadSink implements FieldSink {
     head.count = i + 1;
   }
 
-  /** Cookies may come in crumbs, for the sake of the tables; behind us they are one field (RFC 9113, section 8.2.3). */
-  #takeCrumb(line: Buffer, start: number, end: number): void {
-    const first = this.#crumbsLength === 0;
-    const size = this.#crumbsLength + end - start + (first ? COOKIE_LINE.length : CRUMB_SEPARATOR.length);
-    if (size > this.#crumbs.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_ROOM, size * 2));
-      this.#crumbs.copy(grown, 0, 0, this.#crumbsLength);
-      this.#crumbs = grown;
-    }
-    this.#crumbsLength += (first ? COOKIE_LINE : CRUMB_SEPARATOR).copy(this.#crumbs, this.#crumbsLength);
-    this.#crumbsLength += line.copy(this.#crumbs, this.#crumbsLength, start, end);
-  }
-
   #append(from: Buffer, start: number, end: number): void {
     const size = this.#length + end - start;
     if (size > this.#bytes.length) this.#grow(size);
@@ -149,11 +133,9 @@ export class HeadSink implements FieldSink {
   /** The fields are all there: the bytes are the head's from here on. */
   #close(): void {
     const head = this.#head;
-    if (this.#crumbsLength > 0 && this.#code === TAKEN) {
-      const end = this.#crumbsLength;
-      if (end + CRLF.length > this.#crumbs.length) this.#crumbs = Buffer.concat([this.#crumbs, CRLF]);
-      CRLF.copy(this.#crumbs, end);
-      this.#takeField(this.#crumbs, COOKIE_LINE.length - SEPARATOR_BYTES, end, Field.Cookie, true);
+    if (this.#crumbs.length > 0 && this.#code === TAKEN) {
+      const end = this.#crumbs.close();
+      this.#takeField(this.#crumbs.bytes, COOKIE_LINE.length - SEPARATOR_BYTES, end, Field.Cookie, true);
     }
     head.bytes = this.#bytes;
     head.fieldsEnd = this.#length;
@@ -340,77 +322,3 @@ function addUpgrade(head: Fields, line: number, end: number): void {
   head.hop[i] = 1;
   head.secret[i] = 0;
 }
-
-function placeQuery(head: RequestHead, start: number, end: number): number {
-  const { bytes } = head;
-  let query = -1;
-  for (let p = start; p < end; p++) {
-    if (TARGET[bytes[p]!] !== 1) return refuse(head, ":path holds a byte that is not allowed");
-    if (bytes[p] === 0x3f && query < 0) query = p;
-  }
-  head.pathStart = start;
-  head.pathEnd = query < 0 ? end : query;
-  if (query < 0) return TAKEN;
-  head.hasQuery = true;
-  head.queryStart = query + 1;
-  head.queryEnd = end;
-  return TAKEN;
-}
-
-/** One Host, the same as :authority; one Content-Length; what HTTP/1 refuses is refused. */
-function frameFields(head: RequestHead, ends: boolean): number {
-  const { ids, hop, count } = head;
-  let hosts = 0;
-  for (let i = 0; i < count; i++) {
-    const id = ids[i]!;
-    if (id === Field.Unknown) continue;
-    if (id === Field.Host) {
-      hop[i] = 1;
-      if (++hosts > 1) return refuse(head, "more than one host");
-      if (!placeHost(head, i)) return refuse(head, "host is not host[:port], or not that of :authority");
-    } else if (id === Field.ContentLength) {
-      const framed = frameLength(head, i);
-      if (framed < 0) return framed;
-      if (ends && head.contentLength > 0) return refuse(head, "content-length without a body");
-    } else if (id === Field.Expect) {
-      if (!spells(head.bytes, head.valueStart(i), head.valueEnd(i), "100-continue")) {
-        return refuse(head, "expect is not 100-continue");
-      }
-      head.expectContinue = true;
-    }
-  }
-  return TAKEN;
-}
-
-function placeHost(head: RequestHead, i: number): boolean {
-  const start = head.valueStart(i);
-  const end = head.valueEnd(i);
-  if (head.authorityEnd === head.authorityStart) return parseAuthority(head, head.bytes, start, end);
-  return spells(head.bytes, start, end, head.authorityText().toLowerCase());
-}
-
-function frameLength(head: RequestHead | ResponseHead, i: number): number {
-  if (head.find(Field.ContentLength, i + 1) >= 0) return refuse(head, "content-length repeated");
-  const length = parseDecimal(head.bytes, head.valueStart(i), head.valueEnd(i));
-  if (length < 0) return refuse(head, "content-length is not one decimal number");
-  head.contentLength = length;
-  return TAKEN;
-}
-
-function frameResponseFields(head: ResponseHead, ends: boolean, method: Method): number {
-  const i = head.find(Field.ContentLength);
-  if (i >= 0) {
-    const framed = frameLength(head, i);
-    if (framed < 0) return framed;
-  }
-  const { status } = head;
-  const endsWithHead = status < 200 || status === 204 || (method === Method.Connect && status < 300);
-  if (endsWithHead && i >= 0) head.hop[i] = 1;
-  if (endsWithHead || method === Method.Head || status === 304) {
-    head.contentLength = 0;
-    return TAKEN;
-  }
-  return ends && head.contentLength > 0 ? refuse(head, "content-length without a body") : TAKEN;
-}
-
-export { REFUSED, TAKEN, TOO_LARGE };

@@ -51,7 +51,7 @@ export class ServerMux extends Connection {
     this.#settings = settings;
     this.#idleSince = settings.kit.deadlines.now;
     settings.kit.deadlines.set(this.deadline, settings.headTimeoutMs);
-    this.sendSettings([
+    this.greet([
       [Setting.MaxConcurrentStreams, settings.maxStreams],
       [Setting.MaxHeaderListSize, settings.kit.headLimits.maxBytes],
       [Setting.EnableConnectProtocol, 1],

@@ -52,7 +52,7 @@ export abstract class Stream {
   constructor(id: number, mux: Connection) {
     this.id = id;
     this.mux = mux;
-    this.sendWindow = mux.peerInitialWindow;
+    this.sendWindow = mux.peer.initialWindow;
   }
 
   // ---- out ----
