@@ -27,6 +27,7 @@ export function compileRoutes(
     });
     const ports = new Set<string>();
     for (const [parent, ref] of route.body.spec.parentRefs.entries()) {
+      if (ref.group !== "" || ref.kind !== "Service") continue;
       const found = portsOf(route, ref, parent, services, report);
       for (const port of found) ports.add(port);
       const findings = [accepted(found.length > 0), resolved(firstBroken)];

@@ -12,13 +12,20 @@ export function findingsOf(issues: readonly Issue[], raw: unknown, root: YamlRoo
   return issues.flatMap((issue) => {
     if (issue.code === "unrecognized_keys") return unknownFields(issue, root, prefix);
     const path = stepsOf(issue.path);
-    const found = valueAt(raw, path);
+    const found = isHidden(issue) ? HIDDEN : valueAt(raw, path);
     const offset = offsetOf(root, [...prefix, ...path]);
     if (issue.code === "custom" && issue.params?.["unsupported"] === true) return [unsupportedAt(issue, path, offset)];
     if (issue.code === "invalid_key")
       return [wrongKey(issue, path, keyOffsetOf(root, [...prefix, ...path.slice(0, -1)], String(path.at(-1))))];
     return [unexpected(pathText(path), found, expectedOf(issue), offset)];
   });
+}
+
+/** Stands for a value that problems must not show. */
+const HIDDEN = Symbol("hidden");
+
+function isHidden(issue: Issue): boolean {
+  return issue.code === "custom" && issue.params?.["hidden"] === true;
 }
 
 function unknownFields(issue: Issue & { code: "unrecognized_keys" }, root: YamlRoot, prefix: Path): Finding[] {
@@ -52,8 +59,8 @@ function unsupportedAt(issue: Issue, at: Path, offset: number): Finding {
 }
 
 function unexpected(path: string, value: unknown, expected: string, offset: number): Finding {
-  const found = foundText(value);
-  const state = value === undefined ? "it is missing" : `current value is ${found}`;
+  const found = value === HIDDEN ? "" : foundText(value);
+  const state = value === undefined ? "it is missing" : found === "" ? "it is not" : `current value is ${found}`;
   return { path, found, expected, message: `${path || "the document"} must be ${expected}: ${state}`, offset };
 }
 

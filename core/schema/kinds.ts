@@ -1,11 +1,22 @@
 import type { z } from "zod";
+import { backendTlsPolicy } from "./kind/backend-tls-policy.ts";
+import { configMap } from "./kind/config-map.ts";
 import { endpointSlice } from "./kind/endpoint-slice.ts";
 import { fault } from "./kind/fault.ts";
+import { gateway } from "./kind/gateway.ts";
+import { gatewayClass } from "./kind/gateway-class.ts";
+import { grpcRoute } from "./kind/grpc-route.ts";
 import { httpRoute } from "./kind/http-route.ts";
+import { listenerSet } from "./kind/listener-set.ts";
 import { mesh } from "./kind/mesh.ts";
 import { namespace } from "./kind/namespace.ts";
 import { plugin } from "./kind/plugin.ts";
+import { referenceGrant } from "./kind/reference-grant.ts";
+import { secret } from "./kind/secret.ts";
 import { service } from "./kind/service.ts";
+import { tcpRoute } from "./kind/tcp-route.ts";
+import { tlsRoute } from "./kind/tls-route.ts";
+import { udpRoute } from "./kind/udp-route.ts";
 import { workload } from "./kind/workload.ts";
 
 /** The kinds of this version. A new one is a file in `kind/` and a line here. */
@@ -13,7 +24,18 @@ export const KINDS = {
   Service: service,
   Namespace: namespace,
   EndpointSlice: endpointSlice,
+  Secret: secret,
+  ConfigMap: configMap,
+  GatewayClass: gatewayClass,
+  Gateway: gateway,
+  ListenerSet: listenerSet,
   HTTPRoute: httpRoute,
+  GRPCRoute: grpcRoute,
+  TLSRoute: tlsRoute,
+  TCPRoute: tcpRoute,
+  UDPRoute: udpRoute,
+  ReferenceGrant: referenceGrant,
+  BackendTLSPolicy: backendTlsPolicy,
   Mesh: mesh,
   Workload: workload,
   Plugin: plugin,
@@ -29,15 +51,6 @@ export type Body<K extends KindName> = z.output<(typeof KINDS)[K]["schema"]>;
 
 /** Kinds of the same groups that this version cannot run yet. */
 export const PLANNED_KINDS: readonly string[] = [
-  "GatewayClass",
-  "Gateway",
-  "GRPCRoute",
-  "TLSRoute",
-  "TCPRoute",
-  "UDPRoute",
-  "ReferenceGrant",
-  "BackendTLSPolicy",
-  "ListenerSet",
   "ExternalService",
   "TrafficPolicy",
   "MutualTLS",

@@ -92,7 +92,7 @@ class Reader {
     if (header === null) return;
     const { kind, apiVersion } = header;
     if (kind === "List" && apiVersion === "v1") this.#readList(yaml, raw as object, at);
-    else if (!isKindName(kind)) this.#addUnknownKind(yaml, header, at);
+    else if (!isKindName(kind) || isForeign(kind, apiVersion)) this.#addUnknownKind(yaml, header, at);
     else if (KINDS[kind].apiVersions.includes(apiVersion)) this.#readKind(yaml, kind, raw, at);
     else this.#addWrongVersion(yaml, kind, apiVersion, at);
   }
@@ -151,9 +151,10 @@ class Reader {
   }
 
   #addUnknownKind(yaml: YamlDocument, { apiVersion, kind }: Header, at: Path): void {
-    const known = KIND_NAMES;
-    const own = OWN_GROUPS.includes(groupOf(apiVersion));
-    const meant = nearest(kind, known);
+    const group = groupOf(apiVersion);
+    const own = OWN_GROUPS.includes(group);
+    const known = own ? KIND_NAMES.filter((name) => groupOf(KINDS[name].apiVersions[0]) === group) : KIND_NAMES;
+    const meant = isKindName(kind) ? null : (nearest(kind, known) ?? nearest(kind, KIND_NAMES));
     const hint = meant === null ? `the kinds are ${known.join(", ")}` : `did you mean ${meant}?`;
     const more = { found: foundText(kind), expected: known.join(", ") };
     const path: Path = [...at, "kind"];
@@ -162,7 +163,7 @@ class Reader {
       this.#add(yaml, path, `${foundText(kind)} is not a kind of the mesh; ${hint}`, more);
     else {
       // A manifest may hold what is not ours, a Deployment beside its Service: said, and no reason to refuse the rest.
-      const message = `${kind} of ${apiVersion} is not a kind of the mesh and has no effect here; ${hint}`;
+      const message = `${kind} of ${apiVersion} is not a kind of the mesh and has no effect here`;
       this.#add(yaml, path, message, { ...more, severity: "warning" });
     }
   }
@@ -184,6 +185,14 @@ class Reader {
     const sentence = where === "" ? message : `${where} ${message}`;
     this.problems.push(problemOf(this.#file, sentence, { ...place, path: where, ...more }));
   }
+}
+
+/** A kind of somebody else that is called like one of ours: an Istio Gateway, a Knative Service. */
+function isForeign(kind: KindName, apiVersion: string): boolean {
+  const group = groupOf(apiVersion);
+  if (group === "" || OWN_GROUPS.includes(group)) return false;
+  const groups = [...OWN_GROUPS, ...KINDS[kind].apiVersions.map(groupOf)];
+  return !groups.includes(group) && nearest(group, groups) === null;
 }
 
 /** A Plugin may name one that lies beside it: no document of ours, and no mistake. */

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { messageOf } from "../../base/mod.ts";
 import { Pattern } from "../../route/mod.ts";
-import { distinct, expect, object, optional, refuse, text, withDefault } from "../field.ts";
+import { distinct, expect, object, optional, text, withDefault } from "../field.ts";
+import { list } from "./gateway-field.ts";
 
 const HEADER_NAME = "a header name (RFC 9110 token), at most 256";
 export const headerName = () => text(HEADER_NAME, (name) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/.test(name));
@@ -22,7 +23,7 @@ const pathMatch = object({
   type: withDefault(z.enum(["Exact", "PathPrefix", "RegularExpression"]), "PathPrefix"),
   value: withDefault(z.string(), "/"),
 }).superRefine(({ type, value }, context) => {
-  if (type === "RegularExpression") refuse(context, "a path match of type RegularExpression", ["type"]);
+  if (type === "RegularExpression") wantPattern(value, context);
   else if (!isMatchPath(value)) expect(context, PATH, ["value"]);
 });
 
@@ -35,10 +36,14 @@ function valueMatch(name: z.ZodType<string>) {
     type: withDefault(z.enum(["Exact", "RegularExpression"]), "Exact"),
     value: text(`text of 1 to ${VALUE_LIMIT} characters`, (value) => value.length >= 1 && value.length <= VALUE_LIMIT),
   }).superRefine(({ type, value }, context) => {
-    if (type !== "RegularExpression") return;
-    const problem = problemOfPattern(value);
-    if (problem !== null) expect(context, `a regular expression (${problem})`, ["value"]);
+    if (type === "RegularExpression") wantPattern(value, context);
   });
+}
+
+/** Refuses what is no regular expression, or none that the router runs. */
+export function wantPattern(source: string, context: z.RefinementCtx, path: string[] = ["value"]): void {
+  const problem = problemOfPattern(source);
+  if (problem !== null) expect(context, `a regular expression (${problem})`, path);
 }
 
 /** The router is the judge: it runs what a linear automaton can, which is less than RegExp. */
@@ -54,11 +59,18 @@ function problemOfPattern(source: string): string | null {
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"] as const;
 
+const CONDITION_LIMIT = 16;
+
+/** Gateway API keys these lists by name: of two entries, one would never be looked at. */
+export const headerMatches = withDefault(
+  distinct(list(valueMatch(headerName()), "headers", { to: CONDITION_LIMIT }), "name", foldedName),
+  [],
+);
+
 export const httpMatch = object({
   path: withDefault(pathMatch, { type: "PathPrefix", value: "/" }),
-  // Gateway API keys these lists by name: of two entries, one would never be looked at.
-  headers: withDefault(distinct(z.array(valueMatch(headerName())), "name", foldedName), []),
-  queryParams: withDefault(distinct(z.array(valueMatch(headerName())), "name"), []),
+  headers: headerMatches,
+  queryParams: withDefault(distinct(list(valueMatch(headerName()), "parameters", { to: CONDITION_LIMIT }), "name"), []),
   method: optional(z.enum(METHODS)),
 });
 
