@@ -9,12 +9,13 @@ const SHORT: Readonly<Record<string, KindName>> = {
   ns: "Namespace",
   route: "HTTPRoute",
   wl: "Workload",
+  tp: "TrafficPolicy",
 };
 
 /** The kind that a word means: any case, singular or plural, or a short name. */
 export function kindOf(word: string, verb: string): KindName {
   const typed = word.toLowerCase();
-  for (const spelling of [typed, typed.replace(/s$/, ""), typed.replace(/es$/, "")]) {
+  for (const spelling of [typed, typed.replace(/s$/, ""), typed.replace(/es$/, ""), typed.replace(/ies$/, "y")]) {
     const kind = SHORT[spelling] ?? KIND_NAMES.find((name) => name.toLowerCase() === spelling);
     if (kind !== undefined) return kind;
   }

@@ -69,6 +69,8 @@ export interface LimitsModel {
   readonly requests?: number;
   /** Requests that wait for a connection or their turn. */
   readonly pending?: number;
+  /** How long one waits for its turn. */
+  readonly pendingMs?: number;
   /** A connection is closed after so many. */
   readonly requestsPerConnection?: number;
 }

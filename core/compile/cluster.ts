@@ -1,8 +1,9 @@
 import type { ClusterModel, EndpointModel } from "../cluster/mod.ts";
-import { compareText } from "../config/mod.ts";
+import { compareText, selects } from "../config/mod.ts";
 import type { DocumentOf } from "../schema/mod.ts";
 import type { Report } from "./report.ts";
 import { clusterName, portBehind, type Service, type ServicePort, serviceHost } from "./service.ts";
+import type { TrafficPolicies } from "./traffic-policy.ts";
 import { metricLabels, type Workload } from "./workload.ts";
 
 /** An endpoint with the workload it is; null where only an EndpointSlice tells of it. */
@@ -17,24 +18,48 @@ export interface CompiledCluster {
   readonly members: readonly Member[];
 }
 
+/** What stands around the Services. */
+interface Around {
+  readonly traffic: TrafficPolicies;
+  readonly now: number;
+}
+
 type Slice = DocumentOf<"EndpointSlice">;
 
 /** The label by which an EndpointSlice names its Service. */
 const SERVICE_LABEL = "kubernetes.io/service-name";
 
-/** The clusters of all Services, one a port, by name. */
+/** The clusters of all Services, one a port and one a subset of it, by name. */
 export function clustersOf(
   services: ReadonlyMap<string, Service>,
   slices: readonly Slice[],
-  now: number,
+  around: Around,
   report: Report,
 ): ReadonlyMap<string, CompiledCluster> {
   const byService = slicesByService(services, slices, report);
   const clusters = new Map<string, CompiledCluster>();
   for (const [key, service] of services)
     for (const port of service.ports)
-      clusters.set(clusterName(service, port.port), clusterOf(service, port, byService.get(key) ?? [], now));
+      for (const cluster of clustersAt(service, port, byService.get(key) ?? [], around))
+        clusters.set(cluster.model.name, cluster);
   return clusters;
+}
+
+/** The whole of a port, and each subset of it. */
+function clustersAt(
+  service: Service,
+  port: ServicePort,
+  slices: readonly Slice[],
+  { traffic, now }: Around,
+): readonly CompiledCluster[] {
+  const whole = clusterOf(service, port, slices, now);
+  const model = { ...whole.model, ...traffic.ofCluster(service, port.name) };
+  const parts = service.subsets.map(({ name, labels }): CompiledCluster => {
+    const members = whole.members.filter(({ workload }) => workload !== null && selects(labels, workload.labels));
+    const endpoints = members.map(({ endpoint }) => endpoint);
+    return { model: { ...model, name: clusterName(service, port.port, name), endpoints }, members };
+  });
+  return [{ model, members: whole.members }, ...parts];
 }
 
 function slicesByService(
@@ -95,23 +120,33 @@ function clusterOf(service: Service, port: ServicePort, slices: readonly Slice[]
 }
 
 function endpointOf(workload: Workload, port: number): EndpointModel {
-  const { address, weight, identity } = workload;
-  const labels = metricLabels(workload);
-  return identity === null
-    ? { address, port, weight, workload: labels }
-    : { address, port, weight, identity, workload: labels };
+  const { address, weight, identity, locality } = workload;
+  return {
+    address,
+    port,
+    weight,
+    ...(identity === null ? {} : { identity }),
+    workload: metricLabels(workload),
+    ...(locality === null ? {} : { locality }),
+  };
 }
 
 function* sliceMembers({ namespace, body }: Slice, service: Service, port: ServicePort): Iterable<[string, Member]> {
   const target = body.ports.find(({ name, protocol }) => name === port.name && protocol === "TCP");
   if (target === undefined) return;
-  for (const { addresses, conditions, targetRef } of body.endpoints) {
+  for (const { addresses, conditions, targetRef, zone } of body.endpoints) {
     // Not said means ready (discovery.k8s.io/v1). All addresses of one endpoint are the same pod: the first will do.
     if (conditions.ready === false) continue;
     const [address] = addresses;
     if (address === undefined) continue;
     const labels = { name: targetRef?.name ?? address, namespace, app: service.name, version: "unknown" };
-    const endpoint = { address, port: target.port, weight: 1, workload: labels };
+    const endpoint = {
+      address,
+      port: target.port,
+      weight: 1,
+      workload: labels,
+      ...(zone ? { locality: { region: "", zone, subZone: "" } } : {}),
+    };
     yield [`${address} ${target.port}`, { endpoint, workload: null }];
   }
 }

@@ -13,6 +13,7 @@ import { servicesOf } from "./service.ts";
 import { serviceResource } from "./service-model.ts";
 import { warnOfShadowed } from "./shadow.ts";
 import { byDocument, routeStatuses } from "./status.ts";
+import { compileTraffic, withSubsets } from "./traffic-policy.ts";
 import { versionOf } from "./version.ts";
 import { Membership, workloadsOf } from "./workload.ts";
 import { workloadResources } from "./workload-model.ts";
@@ -39,15 +40,17 @@ export function compile(
   const mesh = meshOf(catalog.all("Mesh"), report);
   warnOfStrangers(catalog.all("Workload"), mesh, report);
   const workloads = workloadsOf(catalog.all("Workload"), registrations);
-  const services = servicesOf(catalog.all("Service"), new Membership(workloads), report);
-  const clusters = clustersOf(services, catalog.all("EndpointSlice"), now, report);
-  const { rulesAt, parents } = compileRoutes(catalog.all("HTTPRoute"), services, report);
-  warnOfShadowed(rulesAt, report);
   const findRoute = (kind: string, namespace: string, name: string) =>
     kind === "HTTPRoute" ? catalog.find(kind, namespace, name) : null;
+  const plain = servicesOf(catalog.all("Service"), new Membership(workloads), report);
+  const traffic = compileTraffic(catalog.all("TrafficPolicy"), { services: plain, findRoute }, report);
+  const services = withSubsets(plain, traffic);
+  const clusters = clustersOf(services, catalog.all("EndpointSlice"), { traffic, now }, report);
+  const { rulesAt, parents } = compileRoutes(catalog.all("HTTPRoute"), services, report);
+  warnOfShadowed(rulesAt, report);
   const { plugins, attachments } = compilePlugins(catalog.all("Plugin"), { services, findRoute, modules }, report);
   const faults = compileFaults(catalog.all("Fault"), { services, findRoute }, report);
-  const around = { services, clusters, rulesAt, attachments, faults, mtls: mesh.mtls };
+  const around = { services, clusters, rulesAt, attachments, faults, traffic, mtls: mesh.mtls };
 
   const resources: Resource[] = [
     { kind: "mesh", name: "", version: versionOf(mesh), model: mesh },

@@ -45,8 +45,7 @@ export function rulesOf(
     const backends = rule.backendRefs.map((ref, i): BackendModel => {
       const path = ["spec", "rules", index, "backendRefs", i];
       const problem = problemOfRef(ref, route, services, path);
-      if (problem === null)
-        return backendOf(ref, clusterName({ namespace: route.namespace, name: ref.name }, ref.port ?? 0));
+      if (problem === null) return backendOf(ref, clusterOfRef(ref, route.namespace));
       report.warn(route, problem.path, `${problem.message}: its share of requests gets 500`, { found: ref.name });
       broken(problem);
       return backendOf(ref, null);
@@ -67,6 +66,21 @@ function warnOfNoBackend(route: Route, rule: RouteRule, index: number, report: R
     report.warn(route, path, "must have a weight above 0: with none every request gets 500");
 }
 
+/** `<service>` of kind Service, `<service>.<subset>` of kind Subset: names of Services have no dot. */
+function partsOf({ name }: BackendRef): readonly [service: string, subset: string] {
+  const [service = "", subset = ""] = name.split(".");
+  return [service, subset];
+}
+
+function clusterOfRef(ref: BackendRef, namespace: string): string {
+  const [name, subset] = partsOf(ref);
+  return clusterName({ namespace, name }, ref.port ?? 0, subset);
+}
+
+function isSubset({ group, kind }: BackendRef): boolean {
+  return group === "mesh.dev" && kind === "Subset";
+}
+
 function problemOfRef(
   ref: BackendRef,
   route: Route,
@@ -74,7 +88,7 @@ function problemOfRef(
   path: Path,
 ): (BrokenRef & { readonly path: Path }) | null {
   const namespace = ref.namespace ?? route.namespace;
-  if (ref.group !== "" || ref.kind !== "Service") {
+  if (!isSubset(ref) && (ref.group !== "" || ref.kind !== "Service")) {
     const kind = ref.group === "" ? ref.kind : `${ref.kind} of ${ref.group}`;
     return { path: [...path, "kind"], reason: "InvalidKind", message: `must be Service: current value is ${kind}` };
   }
@@ -83,14 +97,20 @@ function problemOfRef(
     const message = `must be ${route.namespace}, the route's own: no ReferenceGrant lets it refer to ${namespace}`;
     return { path: [...path, "namespace"], reason: "RefNotPermitted", message };
   }
-  const service = services.get(`${namespace}/${ref.name}`);
+  const [name, subset] = isSubset(ref) ? partsOf(ref) : [ref.name, ""];
+  const service = services.get(`${namespace}/${name}`);
   if (service === undefined) {
-    const message = `must name a Service: there is no Service ${namespace}/${ref.name}`;
+    const message = `must name a Service: there is no Service ${namespace}/${name}`;
+    return { path: [...path, "name"], reason: "BackendNotFound", message };
+  }
+  const known = service.subsets.map((one) => one.name);
+  if (isSubset(ref) && !known.includes(subset)) {
+    const message = `must name a subset of Service ${namespace}/${name} (${known.join(", ") || "none"}): current value is "${subset}"`;
     return { path: [...path, "name"], reason: "BackendNotFound", message };
   }
   if (service.ports.some(({ port }) => port === ref.port)) return null;
   const ports = service.ports.map(({ port }) => port).join(", ") || "none";
-  const message = `must be a port of Service ${namespace}/${ref.name} (${ports}): current value is ${ref.port}`;
+  const message = `must be a port of Service ${namespace}/${name} (${ports}): current value is ${ref.port}`;
   return { path: [...path, "port"], reason: "BackendNotFound", message };
 }
 

@@ -5,6 +5,7 @@ import { type Attachments, type CompiledPlugin, idsInOrder } from "./plugin.ts";
 import { type CompiledRule, implicitRule } from "./rule.ts";
 import { clusterName, hostsOf, type Service, type ServicePort, serviceKey } from "./service.ts";
 import { type Attached, targetsAt } from "./target.ts";
+import type { TrafficPolicies } from "./traffic-policy.ts";
 import { versionOf } from "./version.ts";
 
 /** What stands around a Service in one configuration. */
@@ -14,6 +15,7 @@ export interface Around {
   readonly rulesAt: ReadonlyMap<string, readonly CompiledRule[]>;
   readonly attachments: Attachments;
   readonly faults: Attached<FaultModel>;
+  readonly traffic: TrafficPolicies;
 }
 
 /** A Service as its callers see it. */
@@ -37,7 +39,8 @@ function servicePortOf(service: Service, { port, name, protocol }: ServicePort, 
     const others = guardsOfOthers(service, reached, around).filter((guard) => !guards.includes(guard));
     const faults = around.faults.at(targetsAt(service, name, rule)).toReversed();
     const policies = idsInOrder([...plugins, ...others]);
-    return { ...model, ...(faults.length === 0 ? {} : { faults }), order, policies };
+    const traffic = around.traffic.atPort(service, name, rule);
+    return { ...traffic, ...model, ...(faults.length === 0 ? {} : { faults }), order, policies };
   });
   const guardedByCaller = [...reachedByAny].some((cluster) => reachesUnguarded(service, around.clusters.get(cluster)));
   return { port, protocol, rules, guards: idsInOrder(guards), guardedByCaller };

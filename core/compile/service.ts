@@ -1,6 +1,7 @@
 import { compareText } from "../config/mod.ts";
 import { DEFAULT_NAMESPACE, type DocumentOf } from "../schema/mod.ts";
 import type { Report } from "./report.ts";
+import type { Subset } from "./traffic-policy.ts";
 import type { Membership, Workload, WorkloadPort } from "./workload.ts";
 
 export type Protocol = "http" | "tcp";
@@ -12,6 +13,8 @@ export interface Service {
   readonly document: DocumentOf<"Service"> | null;
   readonly ports: readonly ServicePort[];
   readonly members: ReadonlySet<Workload>;
+  /** Named groups of its members. */
+  readonly subsets: readonly Subset[];
 }
 
 export interface ServicePort {
@@ -41,9 +44,9 @@ export function serviceKey({ namespace, name }: Pick<Service, "namespace" | "nam
   return `${namespace}/${name}`;
 }
 
-/** Name of the cluster behind a port of a Service. */
-export function clusterName(service: Pick<Service, "namespace" | "name">, port: number): string {
-  return `${service.namespace}/${service.name}:${port}`;
+/** Name of the cluster behind a port of a Service, or of a subset of it. */
+export function clusterName(service: Pick<Service, "namespace" | "name">, port: number, subset = ""): string {
+  return `${service.namespace}/${service.name}:${port}${subset === "" ? "" : `/${subset}`}`;
 }
 
 /** The name a Service has in metrics: the one Kubernetes gives it. */
@@ -76,7 +79,7 @@ function ofDocument(document: DocumentOf<"Service">, membership: Membership, rep
         `${protocol} is not supported by this version: the port is left out`,
       );
   }
-  return { namespace, name, document, ports, members: membership.of(namespace, name, body.spec.selector) };
+  return { namespace, name, document, ports, members: membership.of(namespace, name, body.spec.selector), subsets: [] };
 }
 
 /** A Service nobody wrote: the ports of its workloads, each number once, the first workload's word for its protocol. */
@@ -87,7 +90,7 @@ function implied(key: string, workloads: readonly Workload[]): Service {
     for (const { port, name, protocol } of workload.ports)
       if (!ports.has(port)) ports.set(port, { port, name, targetPort: null, ...spokenOf(protocol, name) });
   const sorted = [...ports.values()].sort((a, b) => a.port - b.port);
-  return { namespace, name, document: null, ports: sorted, members: new Set(workloads) };
+  return { namespace, name, document: null, ports: sorted, members: new Set(workloads), subsets: [] };
 }
 
 const HTTP = new Set(["http", "http2", "h2c", "grpc", "ws"]);

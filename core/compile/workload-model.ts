@@ -66,6 +66,7 @@ function workloadModel(
     namespace: first.namespace,
     identity: first.identity ?? "",
     labels: metricLabels(first),
+    ...(first.locality === null ? {} : { locality: first.locality }),
     mtls,
     ports: models.sort((a, b) => a.port - b.port),
   };

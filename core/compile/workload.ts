@@ -1,4 +1,4 @@
-import type { WorkloadLabels } from "../cluster/mod.ts";
+import { type Locality, parseLocality, type WorkloadLabels } from "../cluster/mod.ts";
 import { compareText, type Labels, selects } from "../config/mod.ts";
 import type { DocumentOf } from "../schema/mod.ts";
 import type { Registration } from "./model.ts";
@@ -11,6 +11,8 @@ export interface Workload {
   /** Null without a sidecar. */
   readonly identity: string | null;
   readonly labels: Labels;
+  /** Null where nobody told it. */
+  readonly locality: Locality | null;
   readonly weight: number;
   /** Service it names itself; empty without one. */
   readonly service: string;
@@ -62,11 +64,24 @@ function ofRegistration(registration: Registration): Workload {
     protocol: protocol ?? "",
     inboundPort,
   }));
-  return { name, namespace, address, identity, labels, weight, service, ports, confirmedAt: confirmedAt ?? null };
+  const locality = localityIn(labels);
+  return {
+    name,
+    namespace,
+    address,
+    identity,
+    labels,
+    locality,
+    weight,
+    service,
+    ports,
+    confirmedAt: confirmedAt ?? null,
+  };
 }
 
 function ofDocument({ name, namespace, body }: DocumentOf<"Workload">): Workload {
-  const { address, identity, labels, weight, service } = body.spec;
+  const { address, identity, weight, service } = body.spec;
+  const labels = { ...body.metadata.labels, ...body.spec.labels };
   const ports = body.spec.ports.map(({ port, name, protocol, inboundPort }) => ({
     port,
     name,
@@ -78,12 +93,21 @@ function ofDocument({ name, namespace, body }: DocumentOf<"Workload">): Workload
     namespace,
     address,
     identity: identity ?? null,
-    labels: { ...body.metadata.labels, ...labels },
+    labels,
+    locality: parseLocality(body.spec.locality ?? "") ?? localityIn(labels),
     weight,
     service: service ?? "",
     ports,
     confirmedAt: null,
   };
+}
+
+/** Where it is, by the labels of Kubernetes and Istio. */
+function localityIn(labels: Labels): Locality | null {
+  const region = labels["topology.kubernetes.io/region"] ?? "";
+  const zone = labels["topology.kubernetes.io/zone"] ?? "";
+  const subZone = labels["topology.istio.io/subzone"] ?? "";
+  return region === "" && zone === "" ? null : { region, zone, subZone };
 }
 
 /** What metrics and logs call it: the labels that Istio reads, in its order. */

@@ -16,6 +16,7 @@ import { secret } from "./kind/secret.ts";
 import { service } from "./kind/service.ts";
 import { tcpRoute } from "./kind/tcp-route.ts";
 import { tlsRoute } from "./kind/tls-route.ts";
+import { trafficPolicy } from "./kind/traffic-policy.ts";
 import { udpRoute } from "./kind/udp-route.ts";
 import { workload } from "./kind/workload.ts";
 
@@ -40,6 +41,7 @@ export const KINDS = {
   Workload: workload,
   Plugin: plugin,
   Fault: fault,
+  TrafficPolicy: trafficPolicy,
 } as const;
 
 export type KindName = keyof typeof KINDS;
@@ -52,7 +54,6 @@ export type Body<K extends KindName> = z.output<(typeof KINDS)[K]["schema"]>;
 /** Kinds of the same groups that this version cannot run yet. */
 export const PLANNED_KINDS: readonly string[] = [
   "ExternalService",
-  "TrafficPolicy",
   "MutualTLS",
   "Authentication",
   "Authorization",

@@ -25,7 +25,7 @@ const endpoint = object({
   targetRef: optional(targetRef),
   hostname: ignored(),
   nodeName: ignored(),
-  zone: ignored(),
+  zone: optional(z.string()),
   hints: ignored(),
   deprecatedTopology: ignored(),
 });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseLocality } from "../../cluster/mod.ts";
 import { IP_ADDRESS, isIpAddress } from "../../config/mod.ts";
 import { readSpiffeId } from "../../identity/mod.ts";
 import { defineKind, documentSchema } from "../define.ts";
@@ -25,7 +26,7 @@ const spec = object({
   labels: withDefault(labels(), {}),
   /** What its sidecar must prove. Left out: no sidecar, plaintext. */
   identity: optional(text('a SPIFFE ID like "spiffe://cluster.local/ns/default/sa/web"', isWorkloadId)),
-  locality: optional(text('a locality like "region/zone"')),
+  locality: optional(text('a locality like "eu/eu-1a"', (locality) => parseLocality(locality) !== null)),
   /** Share of requests relative to others of the Service; 0 takes it out. */
   weight: withDefault(wholeNumber(0, 1_000_000), 1),
   /** Service it belongs to, beside those whose selector finds its labels. */
