@@ -232,7 +232,7 @@ export function carriesOnlyData(trailers: Trailers): boolean {
     const id = trailers.ids[i]!;
     if (id !== Field.Unknown && id <= Field.XForwardedClientCert) return false;
     if (id === Field.Authorization || id === Field.Cookie) return false;
-    if (id === Field.XForwardedFor || id === Field.XForwardedProto) return false;
+    if (id === Field.XForwardedFor || id === Field.XForwardedProto || id === Field.XForwardedHost) return false;
   }
   return true;
 }

@@ -31,6 +31,7 @@ export const Field = {
   MeshUnsent: 25,
   GrpcStatus: 26,
   GrpcTimeout: 27,
+  XForwardedHost: 28,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
@@ -66,6 +67,7 @@ const NAMES: readonly string[] = [
   "x-mesh-unsent",
   "grpc-status",
   "grpc-timeout",
+  "x-forwarded-host",
 ];
 
 const SLOTS = 256;

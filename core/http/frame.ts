@@ -40,6 +40,7 @@ const END_TO_END = membersOf([
   Field.Cookie,
   Field.XForwardedFor,
   Field.XForwardedProto,
+  Field.XForwardedHost,
   Field.XRequestId,
 ]);
 

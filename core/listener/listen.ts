@@ -1,6 +1,6 @@
 import type { Socket, TCPSocketListener } from "bun";
 import { Deadline, type Deadlines, MeshError, messageOf } from "../base/mod.ts";
-import { type ConnectionFacts, socketHandlers, type Wire, type WireOwner } from "./wire.ts";
+import { type ConnectionFacts, type Direction, socketHandlers, type Wire, type WireOwner } from "./wire.ts";
 
 /** What a TLS listener needs of the identity; read anew for every connection, so that rotation touches none. */
 export interface ServerTls {
@@ -23,7 +23,7 @@ export interface ConnectionLimit {
 export interface ListenOptions {
   /** For logs and metrics: "inbound", "outbound", or the service of an explicit listener. */
   readonly name: string;
-  readonly direction: "inbound" | "outbound";
+  readonly direction: Direction;
   readonly hostname: string;
   /** 0: the kernel chooses. */
   readonly port: number;

@@ -11,4 +11,4 @@ export {
   listen,
   type ServerTls,
 } from "./listen.ts";
-export { type ConnectionFacts, handOver, socketHandlers, type Wire, type WireOwner } from "./wire.ts";
+export { type ConnectionFacts, type Direction, handOver, socketHandlers, type Wire, type WireOwner } from "./wire.ts";

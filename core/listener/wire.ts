@@ -66,10 +66,13 @@ export function socketHandlers(flush: () => void, bug: (error: unknown) => void)
   };
 }
 
+/** Toward the local app, away from it, or from strangers at the edge of the mesh. */
+export type Direction = "inbound" | "outbound" | "gateway";
+
 /** What a listener knows of a connection before the first request. */
 export interface ConnectionFacts {
   readonly listener: string;
-  readonly direction: "inbound" | "outbound";
+  readonly direction: Direction;
   /** `address:port` of the peer and of our side. */
   readonly remoteAddress: string;
   readonly localAddress: string;

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { servingDouble, snapshotOf } from "../../test/harness/serving.ts";
+import type { Direction } from "../listener/mod.ts";
 import { AddedLines } from "./added.ts";
 import { RequestIds } from "./request-id.ts";
 
@@ -44,6 +45,30 @@ test("what goes out is not told who called us: only the inbound side says so", (
   expect(lines()).toBe("");
 });
 
+test("an app behind a gateway learns the address its client came from, behind those that the client told", () => {
+  const told = [
+    ["x-request-id", "mine"],
+    ["X-Forwarded-For", "6.6.6.6"],
+    ["X-Forwarded-Proto", "https"],
+    ["X_Forwarded_For", "7.7.7.7"],
+    ["x-forwarded-for", "5.5.5.5"],
+  ] as const;
+  const { lines, exchange } = setUp(told, null, "gateway");
+
+  expect(lines()).toBe("x-forwarded-for: 6.6.6.6, 5.5.5.5, 127.0.0.1\r\nx-forwarded-proto: http\r\n");
+  // For another attempt it says the same, not more.
+  expect(lines()).toBe("x-forwarded-for: 6.6.6.6, 5.5.5.5, 127.0.0.1\r\nx-forwarded-proto: http\r\n");
+  expect([...exchange.request.hop.subarray(0, 5)]).toEqual([0, 1, 1, 1, 1]);
+});
+
+test("what a stranger tells of where it comes from goes on whole, however long it is", () => {
+  const long = Array.from({ length: 1_500 }, (_, i) => `10.0.${i >> 8}.${i & 255}`).join(", ");
+  const { lines } = setUp([["x-forwarded-for", long]], null, "gateway");
+
+  expect(lines()).toContain(`x-forwarded-for: ${long}, 127.0.0.1\r\n`);
+  expect(lines()).toMatch(/^x-request-id: [0-9a-f-]{36}\r\n/);
+});
+
 test("ten thousand ids are all different, and of version 4", () => {
   const ids = new RequestIds((bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>));
   const to = Buffer.alloc(40);
@@ -63,7 +88,7 @@ test("ten thousand ids are all different, and of version 4", () => {
 function setUp(
   headers: readonly (readonly [string, string])[] = [],
   peer: string | null = null,
-  direction: "inbound" | "outbound" = "inbound",
+  direction: Direction = "inbound",
 ) {
   const double = servingDouble(snapshotOf([]));
   const exchange = double.stream({ ...WAY, direction }, { direction, peer }).begin({ headers });

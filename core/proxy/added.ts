@@ -1,5 +1,6 @@
 import { latin1 } from "../base/mod.ts";
-import { Field, type Lines } from "../http/mod.ts";
+import { Field, type Lines, type RequestHead } from "../http/mod.ts";
+import type { ConnectionFacts } from "../listener/mod.ts";
 import type { MeshExchange } from "./exchange.ts";
 import { dropGrpcTimeout, grpcTimeoutLine } from "./grpc.ts";
 import type { RequestIds } from "./request-id.ts";
@@ -7,14 +8,25 @@ import { timeLeftMs } from "./timing.ts";
 
 const REQUEST_ID = latin1("x-request-id: ");
 const ID_BYTES = 36;
-/** Two SPIFFE IDs of 2048 bytes, and the id of the request. */
-const MAX_BYTES = 8192;
+/** Two SPIFFE IDs of 2048 bytes, and the id of the request; a stranger's fields may take more. */
+const USUAL_BYTES = 8192;
+const FORWARDED_FOR = latin1("x-forwarded-for: ");
+const LIST_SEPARATOR = latin1(", ");
+/** Ends the line in front of it. */
+const FORWARDED_HTTP = latin1("\r\nx-forwarded-proto: http\r\n");
+const FORWARDED_HTTPS = latin1("\r\nx-forwarded-proto: https\r\n");
+const FORWARDED_HOST = latin1("x-forwarded-host: ");
+const LINE_END = latin1("\r\n");
+/** An IPv4 client of an IPv6 socket. */
+const MAPPED = "::ffff:";
+/** Names that an app may read as one of ours: "_" is "-" to some. */
+const LOOK_ALIKES = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"].map(latin1);
 /** Peers remembered with their line, per worker; beyond it the line is made anew. */
 const MAX_PEERS = 1_000;
 
 /** The lines this hop adds to a request: an id where it has none, and who the peer is. One per worker, reused. */
 export class AddedLines implements Lines {
-  readonly bytes = Buffer.alloc(MAX_BYTES);
+  bytes: Buffer = Buffer.alloc(USUAL_BYTES);
   length = 0;
   readonly #ids: RequestIds;
   readonly #peers = new Map<string, Buffer>();
@@ -33,6 +45,7 @@ export class AddedLines implements Lines {
     const { connection } = exchange.downstream!;
     if (connection.direction === "inbound" && connection.peer !== null)
       this.#append(this.#peerLine(connection.peer, self));
+    else if (connection.direction === "gateway") this.#forwarded(exchange.request, connection);
     return this;
   }
 
@@ -71,8 +84,53 @@ export class AddedLines implements Lines {
     return line;
   }
 
-  #append(line: Buffer): void {
-    line.copy(this.bytes, this.length);
-    this.length += line.length;
+  /**
+   * What an edge proxy says of its client: the address the connection came from,
+   * behind those that the client told; scheme and host as they were asked for,
+   * whatever the client told.
+   */
+  #forwarded(head: RequestHead, { remoteHost, secure }: ConnectionFacts): void {
+    const { bytes, authorityStart, authorityEnd } = head;
+    this.#append(FORWARDED_FOR);
+    for (let i = 0; i < head.count; i++) {
+      if (head.ids[i] === Field.XForwardedFor) {
+        this.#copy(bytes, head.valueStart(i), head.valueEnd(i));
+        this.#append(LIST_SEPARATOR);
+        head.hop[i] = 1;
+      } else if (isForwarded(head, i)) head.hop[i] = 1;
+    }
+    this.#append(latin1(remoteHost.startsWith(MAPPED) ? remoteHost.slice(MAPPED.length) : remoteHost));
+    this.#append(secure ? FORWARDED_HTTPS : FORWARDED_HTTP);
+    if (authorityEnd === authorityStart) return;
+    this.#append(FORWARDED_HOST);
+    this.#copy(bytes, authorityStart, authorityEnd);
+    this.#append(LINE_END);
   }
+
+  #append(line: Buffer): void {
+    this.#copy(line, 0, line.length);
+  }
+
+  #copy(from: Buffer, start: number, end: number): void {
+    const length = this.length + end - start;
+    if (length > this.bytes.length) this.#grow(length);
+    from.copy(this.bytes, this.length, start, end);
+    this.length = length;
+  }
+
+  /** A head has a limit, and so has what is said again of it. */
+  #grow(length: number): void {
+    const larger = Buffer.alloc(length * 2);
+    this.bytes.copy(larger, 0, 0, this.length);
+    this.bytes = larger;
+  }
+}
+
+/** What strangers say of scheme and host, and names that only look like ours. */
+function isForwarded(head: RequestHead, i: number): boolean {
+  const id = head.ids[i];
+  if (id === Field.XForwardedProto || id === Field.XForwardedHost) return true;
+  if (id !== Field.Unknown) return false;
+  for (let k = 0; k < LOOK_ALIKES.length; k++) if (head.isNamed(i, LOOK_ALIKES[k]!)) return true;
+  return false;
 }

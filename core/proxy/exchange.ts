@@ -75,6 +75,8 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
   // route
   snapshot: Snapshot | null = null;
   entry: RouteEntry | null = null;
+  /** Listener of a gateway that the request's host chose; "" where the connection's is all there is to say. */
+  listener = "";
   /** `<namespace>/<name>` of the service that is called; set for the policies. */
   service = "";
 
@@ -165,6 +167,7 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
     this.requestIdMade = false;
     this.snapshot = null;
     this.entry = null;
+    this.listener = "";
     this.service = "";
     this.changes = null;
     this.destination = "";

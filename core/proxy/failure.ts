@@ -7,6 +7,13 @@ export class NoRoute extends MeshError {
   readonly source = "mesh";
 }
 
+/** The request's host belongs to another listener than the one that TLS agreed on (RFC 9110, section 15.5.20). */
+export class MisdirectedRequest extends MeshError {
+  override readonly name = "MisdirectedRequest";
+  readonly code = "MESH_MISDIRECTED_REQUEST";
+  readonly source = "downstream";
+}
+
 /** The rule's backend does not exist, or none has a weight. */
 export class NoBackend extends MeshError {
   override readonly name = "NoBackend";

@@ -7,6 +7,7 @@ export { Egress, type Resolve } from "./egress.ts";
 export { MeshExchange } from "./exchange.ts";
 export { DiscoveryUnavailable } from "./failure.ts";
 export { Serving } from "./flow.ts";
+export { gatewayWay } from "./gateway-way.ts";
 export type { Mesh } from "./mesh.ts";
 export { Recorder, type Self } from "./record.ts";
 export { RequestIds } from "./request-id.ts";

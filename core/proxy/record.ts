@@ -53,7 +53,11 @@ const K = Object.fromEntries(KEY_NAMES.map((name) => [name, logKey(name)])) as R
 const FLAG_VALUES = RESPONSE_FLAGS.map((flag) => logConstant(flag));
 const PROTOCOLS = [logConstant("HTTP/1.0"), logConstant("HTTP/1.1")];
 const HTTP2 = logConstant("HTTP/2");
-const DIRECTIONS = { inbound: logConstant("inbound"), outbound: logConstant("outbound") };
+const DIRECTIONS = {
+  inbound: logConstant("inbound"),
+  outbound: logConstant("outbound"),
+  gateway: logConstant("gateway"),
+};
 
 /** Who this proxy is, as its records say it. */
 export interface Self {
@@ -172,7 +176,7 @@ export class Recorder {
     log.key(K.direction);
     log.raw(DIRECTIONS[facts.direction]);
     log.key(K.listener);
-    log.text(facts.listener);
+    log.text(exchange.listener === "" ? facts.listener : exchange.listener);
     log.key(K.method);
     log.bytes(request.bytes, request.methodStart, request.methodEnd);
     log.key(K.path);

@@ -11,6 +11,7 @@ const EXPECTED: Readonly<Record<string, readonly [status: number, flag: string]>
   NoRoute: [404, "NR"],
   NoBackend: [500, "NC"],
   MethodRefused: [405, "DPE"],
+  MisdirectedRequest: [421, "NR"],
   EgressRefused: [502, "NR"],
   UnknownHost: [502, "NR"],
   DiscoveryUnavailable: [503, "NR"],

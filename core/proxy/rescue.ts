@@ -9,6 +9,7 @@ import {
   MalformedRequest,
   MalformedResponse,
   MethodRefused,
+  MisdirectedRequest,
   NoBackend,
   NoHealthyEndpoint,
   NoRoute,
@@ -34,6 +35,7 @@ interface Outcome {
  */
 const TABLE: ReadonlyMap<unknown, Outcome> = new Map<unknown, Outcome>([
   [NoRoute, { status: 404, flag: "NR" }],
+  [MisdirectedRequest, { status: 421, flag: "NR" }],
   [NoBackend, { status: 500, flag: "NC" }],
   [MethodRefused, { status: 405, flag: "DPE" }],
   [EgressRefused, { status: 502, flag: "NR" }],
@@ -72,7 +74,7 @@ const PLAIN = "Content-Type: text/plain; charset=utf-8\r\n";
 /**
  * Turns a failure into a response, or, where the response has begun, into one
  * that looks truncated. The caller of an outbound listener is our own app and
- * is told the reason; a peer learns the status only. A bug is logged with an
+ * is told the reason; a peer, or a stranger at a gateway, learns the status only. A bug is logged with an
  * id, and the id is all that anybody is told.
  *
  * @param generation of the exchange when what failed began: it may be over by

@@ -57,7 +57,7 @@ function quietDeadline(exchange: MeshExchange, waits: Waits): number {
 function awaitsHead(exchange: MeshExchange): boolean {
   // A gRPC call says itself how long it waits: its head may come with the first message.
   if (exchange.isGrpc) return false;
-  return exchange.stage < Stage.Responding && exchange.bodySent && exchange.way?.direction === "outbound";
+  return exchange.stage < Stage.Responding && exchange.bodySent && exchange.way?.direction !== "inbound";
 }
 
 /** What ran out at `now`: a failure to rescue, or null where bytes moved meanwhile and the timer is to be set again. */

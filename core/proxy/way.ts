@@ -1,5 +1,6 @@
 import { latin1 } from "../base/mod.ts";
 import { METHOD_NAMES, Method } from "../http/mod.ts";
+import type { Direction } from "../listener/mod.ts";
 import type { Service, ServicePort, Snapshot } from "../snapshot/mod.ts";
 import type { MeshExchange } from "./exchange.ts";
 import { EgressRefused, MethodRefused, NoRoute } from "./failure.ts";
@@ -10,7 +11,7 @@ import type { Mesh } from "./mesh.ts";
  * the exchange is parked; it comes back by `serve`.
  */
 export interface Way {
-  readonly direction: "inbound" | "outbound";
+  readonly direction: Direction;
   route(exchange: MeshExchange, mesh: Mesh): boolean;
 }
 

@@ -4,6 +4,7 @@
  */
 export { ByteTable, type ByteTableOptions } from "./byte-table.ts";
 export { compileEdits, HeaderEdits, type HeaderLine, InvalidHeaderEdit } from "./edits.ts";
+export { HostChain, HostLink } from "./host-chain.ts";
 export { HostTable } from "./host-table.ts";
 export type {
   BackendModel,

@@ -1,6 +1,7 @@
 import { Cluster, type ClusterEvents, ClusterState } from "../cluster/mod.ts";
 import type { Plugin, PluginModel } from "../plugin/mod.ts";
 import { HostTable, type PathScan } from "../route/mod.ts";
+import { buildGateway, type Gateway } from "./gateway.ts";
 import type { Resource, SnapshotModel } from "./model.ts";
 import type { Material } from "./needs.ts";
 import { SnapshotRejected } from "./rejected.ts";
@@ -32,10 +33,11 @@ export function buildSnapshot(model: SnapshotModel, previous: Snapshot | null, p
   const material: Material = { mesh, clusters, plugins: parts.plugins, scan: parts.scan, reasons: [] };
   const workload = workloadOf(resources, previous, parts.events, material);
   const services = buildServices(resources, previous, material);
+  const gateways = buildGateways(resources, previous, material);
   for (const plugin of ofKind(resources, "plugin")) checkDestinations(plugin.model, material);
   if (material.reasons.length > 0) throw new SnapshotRejected(model.revision, material.reasons);
   const hosts = hostsOf(services, workload?.model.namespace ?? null, parts.scan.seed);
-  const snapshot = new Snapshot({ revision: model.revision, mesh, workload, services, clusters, hosts });
+  const snapshot = new Snapshot({ revision: model.revision, mesh, workload, services, clusters, gateways, hosts });
   adopt(snapshot, previous);
   return snapshot;
 }
@@ -74,6 +76,15 @@ function buildServices(resources: readonly Resource[], previous: Snapshot | null
     services.set(name, before?.isCurrent(version, material) ? before : buildService(model, version, material));
   }
   return services;
+}
+
+function buildGateways(resources: readonly Resource[], previous: Snapshot | null, material: Material) {
+  const gateways = new Map<string, Gateway>();
+  for (const { name, version, model } of ofKind(resources, "gateway")) {
+    const before = previous?.gatewayNamed(name) ?? null;
+    gateways.set(name, before?.isCurrent(version, material) ? before : buildGateway(model, version, material));
+  }
+  return gateways;
 }
 
 /** A cluster that a policy may choose must be there when it does. */

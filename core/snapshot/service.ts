@@ -80,45 +80,59 @@ export function buildService(model: ServiceModel, version: string, material: Mat
 }
 
 function buildPort(service: string, model: ServicePortModel, needs: Needs, material: Material): ServicePort {
+  const { entries, router } = buildRules(model.rules, {
+    guards: model.guardedByCaller ? model.guards : [],
+    of: `the service "${service}"`,
+    needs,
+    material,
+  });
+  return new ServicePort(model, entries, router);
+}
+
+/** What rules are built with. */
+export interface RulesPlace {
+  /** Plugins that run in front of every rule's own. */
+  readonly guards: readonly string[];
+  /** Whose rules they are, for problems. */
+  readonly of: string;
+  readonly needs: Needs;
+  readonly material: Material;
+}
+
+/** Makes rules ready, and the router that finds them. */
+export function buildRules(
+  models: readonly RuleModel[],
+  place: RulesPlace,
+): { readonly entries: readonly RouteEntry[]; readonly router: Router<RouteEntry> } {
   const entries: RouteEntry[] = [];
-  const matches = model.rules.flatMap((rule, ruleIndex) => {
-    const where = placeOf(rule.id, service);
-    const value = attempt(where, material.reasons, () => buildEntry(model, rule, where, needs, material));
+  const matches = models.flatMap((rule, ruleIndex) => {
+    const value = attempt(placeOf(rule.id, place), place.material.reasons, () => buildEntry(rule, place));
     if (value === null) return [];
     entries.push(value);
     return rule.matches.map((match) => ({ match, order: rule.order, ruleIndex, value }));
   });
-  return new ServicePort(model, Object.freeze(entries), buildRouter(service, matches, material));
+  return { entries: Object.freeze(entries), router: buildRouter(matches, place) };
 }
 
-function buildRouter(
-  service: string,
-  matches: readonly RouteMatch<RouteEntry>[],
-  material: Material,
-): Router<RouteEntry> {
-  const { scan, reasons } = material;
+function buildRouter(matches: readonly RouteMatch<RouteEntry>[], place: RulesPlace): Router<RouteEntry> {
+  const { scan, reasons } = place.material;
   const router = attempt("", [], () => new Router(matches, scan));
   if (router !== null) return router;
   // One by one, so that all that is wrong is told, and where.
-  for (const match of matches) attempt(placeOf(match.value.rule.id, service), reasons, () => new Router([match], scan));
+  for (const match of matches) attempt(placeOf(match.value.rule.id, place), reasons, () => new Router([match], scan));
   return new Router<RouteEntry>([], scan);
 }
 
-function placeOf(rule: string, service: string): string {
-  return `Rule "${rule}" of the service "${service}"`;
+function placeOf(rule: string, { of }: RulesPlace): string {
+  return `Rule "${rule}" of ${of}`;
 }
 
-function buildEntry(
-  port: ServicePortModel,
-  model: RuleModel,
-  where: string,
-  needs: Needs,
-  material: Material,
-): RouteEntry {
+function buildEntry(model: RuleModel, place: RulesPlace): RouteEntry {
+  const { guards, needs, material } = place;
+  const where = placeOf(model.id, place);
   const rule = new Rule(model, {
     requestTimeoutMs: material.mesh.requestTimeoutMs,
     clusterNamed: (name) => needs.cluster(name, where, material),
   });
-  const ids = port.guardedByCaller ? [...port.guards, ...model.policies] : model.policies;
-  return new RouteEntry(rule, needs.policies(ids, where, material));
+  return new RouteEntry(rule, needs.policies([...guards, ...model.policies], where, material));
 }

@@ -1,5 +1,6 @@
 import type { Cluster, Endpoint } from "../cluster/mod.ts";
 import { HostTable } from "../route/mod.ts";
+import type { Gateway } from "./gateway.ts";
 import type { MeshModel } from "./model.ts";
 import type { Service } from "./service.ts";
 import type { Workload } from "./workload.ts";
@@ -11,6 +12,7 @@ export interface SnapshotParts {
   readonly workload: Workload | null;
   readonly services: ReadonlyMap<string, Service>;
   readonly clusters: ReadonlyMap<string, Cluster>;
+  readonly gateways: ReadonlyMap<string, Gateway>;
   readonly hosts: HostTable<Service>;
 }
 
@@ -24,6 +26,8 @@ export class Snapshot {
   readonly services: ReadonlyMap<string, Service>;
   /** Clusters of services by name; those of the app are in the workload. */
   readonly clusters: ReadonlyMap<string, Cluster>;
+  /** Those that this proxy runs. */
+  readonly gateways: ReadonlyMap<string, Gateway>;
   readonly hosts: HostTable<Service>;
 
   constructor(parts: SnapshotParts) {
@@ -33,6 +37,7 @@ export class Snapshot {
     this.workload = parts.workload;
     this.services = parts.services;
     this.clusters = parts.clusters;
+    this.gateways = parts.gateways;
     this.hosts = parts.hosts;
     Object.freeze(this);
   }
@@ -49,6 +54,11 @@ export class Snapshot {
 
   clusterNamed(name: string): Cluster | null {
     return this.clusters.get(name) ?? null;
+  }
+
+  /** By `<namespace>/<name>`. */
+  gatewayNamed(name: string): Gateway | null {
+    return this.gateways.get(name) ?? null;
   }
 
   /** Every endpoint, the app's too: pools of others may go. */
@@ -75,6 +85,7 @@ export function emptySnapshot(): Snapshot {
     workload: null,
     services: new Map(),
     clusters: new Map(),
+    gateways: new Map(),
     hosts: new HostTable<Service>([], 0),
   });
 }
