@@ -1,6 +1,7 @@
 import { Deadline, type Deadlines } from "../base/mod.ts";
 import type { ConnectionFacts, Wire, WireOwner } from "../listener/mod.ts";
 import { BodyReader, type Trailers } from "./body.ts";
+import { SLASH } from "./byte-class.ts";
 import type { Exchange, RequestHandler, ServerStream } from "./exchange.ts";
 import { Field } from "./field.ts";
 import { mayBePreface } from "./h2/frame.ts";
@@ -201,9 +202,14 @@ export class ServerConnection implements ServerStream, WireOwner {
     return n;
   }
 
-  /** The preface of HTTP/2 is made to be refused here (RFC 9113, section 3.4): only then it is looked for. */
+  /**
+   * The preface of HTTP/2 is made to be refused here (RFC 9113, section 3.4):
+   * only then it is looked for. So is what cannot be HTTP/1 at all: the one
+   * answer left for it is that it is no preface either.
+   */
   #isHttp2(bytes: Buffer, start: number, end: number): boolean {
-    return !this.#served && this.#settings.http2 !== null && mayBePreface(bytes, start, end);
+    if (this.#served || this.#settings.http2 === null) return false;
+    return mayBePreface(bytes, start, end) || isNoRequestLine(bytes, start, end);
   }
 
   #handOver(bytes: Buffer): number {
@@ -507,6 +513,13 @@ export class ServerConnection implements ServerStream, WireOwner {
     this.#paused = false;
     this.wire.resume();
   }
+}
+
+/** A whole line without a slash, where even HTTP/0.9 had one. */
+function isNoRequestLine(bytes: Buffer, start: number, end: number): boolean {
+  const line = bytes.subarray(start, end);
+  const length = line.indexOf("\r\n", 0, "latin1");
+  return length > 0 && !line.subarray(0, length).includes(SLASH);
 }
 
 /** A response that HTTP/2 ended with its head: a client here would wait for the connection to end. */

@@ -4,7 +4,9 @@ import { readByGrammar, smuggled } from "../fuzz/smuggling.ts";
 import { type Backend, echo, ok, startBackend } from "../harness/backend.ts";
 import { type Client, connect } from "../harness/client.ts";
 import { CutShort } from "../harness/connection.ts";
+import { eventually } from "../harness/eventually.ts";
 import { seeded } from "../harness/http1-reader.ts";
+import { GOAWAY } from "../harness/http2.ts";
 import { type Plane, startPlane } from "../harness/plane.ts";
 
 const setUp = {} as { backend: Backend; hop: Plane };
@@ -91,6 +93,20 @@ describe("a head with", () => {
       expect(await setUp.hop.metric("istio_requests_total", flags)).toBe(before + 1);
     });
   }
+
+  test("no word of HTTP/1 is told in HTTP/2 that it is no preface", async () => {
+    const closed = { direction: "outbound", reason: "no preface" };
+    const before = await setUp.hop.metric("mesh_connections_idle_closed_total", closed);
+    await using client = await connect(setUp.hop.port);
+
+    await client.send("SOMETHING ELSE ALTOGETHER\r\n\r\n");
+
+    expect(await client.ended).toBe("fin");
+    const said = Buffer.from(client.connection.unread);
+    const goAway = said.subarray(-17);
+    expect([goAway[3], goAway.readUInt32BE(13)]).toEqual([GOAWAY, 1]);
+    await eventually(async () => (await setUp.hop.metric("mesh_connections_idle_closed_total", closed)) === before + 1);
+  });
 
   test("something wrong behind good ones does not take their answers away", async () => {
     setUp.backend.script = echo();

@@ -75,6 +75,7 @@ export class ServerMux extends Connection {
     let p = start;
     while (p < end && this.#prefaced < PREFACE.length) {
       if (bytes[p++] === PREFACE[this.#prefaced++]) continue;
+      this.#settings.onIdleClose(this, "no preface");
       this.fail(ErrorCode.ProtocolError, "no HTTP/2 preface");
       return end;
     }
