@@ -30,6 +30,7 @@ export const verb = defineVerb({
   ].join(" "),
   examples: [
     ["mesh proxy --config examples/edge --listen 127.0.0.1:8080=web", "an edge proxy from files"],
+    ["mesh proxy --config policies --outbound 127.0.0.1:3128", "a forward proxy from files"],
     ["mesh proxy --name web --port 8080 --control 127.0.0.1:15012 --token TOKEN", "a sidecar of an app on port 8080"],
   ],
   async run({ flags }) {
@@ -38,11 +39,12 @@ export const verb = defineVerb({
     const hasControl = flags.control.length > 0;
     if (hasControl === (flags.config !== null))
       throw new Usage("give either --config DIR or --control HOST:PORT", "proxy");
-    if (flags.config !== null && flags.listen.length === 0)
+    if (flags.config !== null && flags.listen.length === 0 && flags.outbound === null)
       throw new Usage("--listen is missing: say ADDR=SERVICE", "proxy");
     if (flags.upstreamTls && credentials === null) throw new Usage("--upstream-tls needs --identity", "proxy");
     const outbound = flags.outbound ?? { host: "127.0.0.1", port: 15001 };
-    const sidecar = hasControl ? sidecarPlans(flags, outbound) : [];
+    // From files there is no workload, and so nothing that peers could reach.
+    const sidecar = hasControl ? sidecarPlans(flags, outbound) : sidecarPlans({ ...flags, port: [] }, flags.outbound);
     const options: ProxyOptions = {
       ...commonOptions(flags, log),
       source: flags.config === null ? await controlSource(flags, log) : filesIn(flags.config),

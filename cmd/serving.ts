@@ -61,6 +61,12 @@ export const SERVING_FLAGS = {
   inbound: address({ hint: "ADDR", about: "where peers reach the app by mutual TLS; 0.0.0.0:0 where not given" }),
   advertise: text({ hint: "ADDRESS", about: "address peers are told; found out where not given" }),
   outbound: address({ hint: "ADDR", about: "forward proxy for the app; 127.0.0.1:15001 where not given" }),
+  dns: list(
+    address({
+      hint: "ADDR",
+      about: "DNS server that is asked for hosts of ExternalServices; the system's where not given",
+    }),
+  ),
   admin: address({ hint: "ADDR", about: "admin port; 127.0.0.1:15000 where not given" }),
   health: address({ hint: "ADDR", about: "/live and /ready; 127.0.0.1:15021 where not given" }),
   metrics: address({ hint: "ADDR", about: "/metrics for Prometheus; 127.0.0.1:15090 where not given" }),
@@ -230,6 +236,7 @@ export function commonOptions(flags: ServingFlags, log: Log) {
     accessLog: flags.accessLog === "off" ? null : { target: flags.accessLog, format: "json" as const },
     maxConnections: maxConnections(concurrency),
     trim: flags.trim === "on",
+    dns: flags.dns,
     doors: {
       admin: door(flags.admin, 15000),
       health: door(flags.health, 15021),

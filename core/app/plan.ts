@@ -1,3 +1,4 @@
+import type { Address } from "../config/mod.ts";
 import type { EdgePeer } from "../telemetry/mod.ts";
 
 /** A listener of the data plane, as plain data: it is the same in every worker. */
@@ -27,6 +28,8 @@ export interface PlanePlan {
   readonly maxConnections: number;
   /** TLS toward endpoints that no identity is known of (`--upstream-tls`). */
   readonly upstreamTls: boolean;
+  /** DNS servers for hosts outside the mesh; empty: those of the system. */
+  readonly dns: readonly Address[];
   /** Several workers share the ports. */
   readonly shared: boolean;
 }

@@ -1,5 +1,5 @@
 import type { AdminSources, CertificateFacts } from "../admin/mod.ts";
-import { type Clock, type Log, MeshError } from "../base/mod.ts";
+import { type Clock, type Log, MeshError, messageOf } from "../base/mod.ts";
 import type { Address } from "../config/mod.ts";
 import type { DataPlane, Discovery, DiscoveryOptions } from "../discovery/mod.ts";
 import { SharedCounters } from "../plugin/mod.ts";
@@ -8,8 +8,10 @@ import { Aggregate, type EdgePeer, exposition, Region } from "../telemetry/mod.t
 import type { DirectoryCompiler } from "./compiler/model.ts";
 import { openDoors } from "./doors.ts";
 import { type FileSource, fileSource } from "./files.ts";
+import { Names } from "./names.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
 import { localPlanes, type Planes } from "./planes.ts";
+import { nameResolver } from "./resolver.ts";
 import { Threads } from "./threads.ts";
 import { ownMemory, startTrim, type Trim } from "./trim.ts";
 
@@ -39,6 +41,8 @@ export interface ProxyOptions {
   readonly credentials: Credentials | null;
   readonly upstreamTls: boolean;
   readonly maxConnections: number;
+  /** Servers that are asked for names outside the mesh; empty: the system's. */
+  readonly dns: readonly Address[];
   /** Gives pages of the executable back that are not in use. */
   readonly trim: boolean;
   /** Side doors: null leaves one shut. `free`: another port is taken where this one is. */
@@ -111,6 +115,7 @@ class MeshProxy implements RunningProxy, DataPlane {
   #files: FileSource | null = null;
   #discovery: Discovery | null = null;
   #trim: Trim | null = null;
+  readonly #names: Names;
   #model: SnapshotModel | null = null;
   #credentials: Credentials | null;
   #notAfter = 0;
@@ -123,6 +128,8 @@ class MeshProxy implements RunningProxy, DataPlane {
     this.#ready.promise.catch(() => {});
     this.#applied = appliedCounters(this.#aggregate);
     this.#planes = this.#makePlanes();
+    const { clock, log, dns } = options;
+    this.#names = new Names({ clock, log, resolver: () => nameResolver(dns), changed: () => void this.#refill() });
     this.#gauges();
   }
 
@@ -155,10 +162,10 @@ class MeshProxy implements RunningProxy, DataPlane {
   }
 
   #plan(): PlanePlan {
-    const { self, accessLog, upstreamTls, maxConnections, concurrency, clock, random } = this.#options;
+    const { self, accessLog, upstreamTls, dns, maxConnections, concurrency, clock, random } = this.#options;
     const seed = Math.floor(random() * 2 ** 32);
     const counters = SharedCounters.allocate(COUNTER_KEYS, clock.now(), Math.floor(random() * 2 ** 32));
-    return { self, accessLog, upstreamTls, maxConnections, seed, counters, shared: concurrency > 1 };
+    return { self, accessLog, upstreamTls, dns, maxConnections, seed, counters, shared: concurrency > 1 };
   }
 
   async start(): Promise<void> {
@@ -246,12 +253,24 @@ class MeshProxy implements RunningProxy, DataPlane {
 
   async apply(model: SnapshotModel): Promise<void> {
     try {
-      await this.#planes.apply(model);
+      await this.#names.follow(model);
+      await this.#planes.apply(this.#names.fill(model));
       this.#applied.ok.add();
       this.#model = model;
     } catch (error) {
       this.#applied.refused.add();
       throw error;
+    }
+  }
+
+  /** A name has other addresses: the revision stays, its endpoints change. */
+  async #refill(): Promise<void> {
+    const model = this.#model;
+    if (model === null) return;
+    try {
+      await this.#planes.apply(this.#names.fill(model));
+    } catch (error) {
+      this.#options.log.error("other addresses of a name cannot be applied", { reason: messageOf(error) });
     }
   }
 
@@ -345,6 +364,7 @@ class MeshProxy implements RunningProxy, DataPlane {
   async close(): Promise<void> {
     this.#ready.reject(new Error("the proxy is stopping"));
     this.#trim?.close();
+    this.#names.close();
     this.#files?.close();
     await this.#discovery?.close();
     await this.#planes.close();

@@ -55,6 +55,7 @@ function planeOf(host: Partial<PlaneHost> = {}): WorkerPlane {
     counters: SharedCounters.allocate(16, 0, 1),
     maxConnections: 100,
     upstreamTls: false,
+    dns: [],
     shared: false,
   };
   const nobody = {

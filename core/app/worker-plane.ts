@@ -19,6 +19,7 @@ import { Listeners } from "./listeners.ts";
 import { Parked } from "./parked.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
 import { Policies } from "./policies.ts";
+import { hostResolver } from "./resolver.ts";
 import { Trust } from "./trust.ts";
 
 /** What a worker asks of the main thread. */
@@ -75,7 +76,7 @@ export class WorkerPlane {
     this.#trust = new Trust(() => this.#mesh.snapshot.mesh);
     const self = { workload: plan.self, principal: null as string | null };
     const isOurs = (address: string, port: number): boolean => this.#listeners.isOurs(address, port);
-    this.#egress = new Egress(clock, resolveHost, this.#clusterEvents(), isOurs);
+    this.#egress = new Egress(clock, hostResolver(plan.dns), this.#clusterEvents(), isOurs);
     this.#mesh = {
       snapshot: emptySnapshot(),
       upstream: null as unknown as Upstream,
@@ -253,9 +254,4 @@ export class WorkerPlane {
 
 function isStrict(snapshot: Snapshot): boolean {
   return snapshot.mesh.mtls !== "PERMISSIVE";
-}
-
-async function resolveHost(host: string): Promise<readonly string[]> {
-  const found = await Bun.dns.lookup(host, {});
-  return [...new Set(found.map(({ address }) => address))];
 }

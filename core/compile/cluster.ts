@@ -1,6 +1,7 @@
 import type { ClusterModel, EndpointModel } from "../cluster/mod.ts";
 import { compareText, selects } from "../config/mod.ts";
 import type { DocumentOf } from "../schema/mod.ts";
+import { externalParts } from "./external.ts";
 import type { Report } from "./report.ts";
 import { clusterName, portBehind, type Service, type ServicePort, serviceHost } from "./service.ts";
 import type { TrafficPolicies } from "./traffic-policy.ts";
@@ -108,12 +109,14 @@ function clusterOf(service: Service, port: ServicePort, slices: readonly Slice[]
     members.set(`${workload.address} ${own.port}`, { endpoint: endpointOf(workload, own.inboundPort), workload });
   }
   const sorted = [...members.values()].sort(byAddress);
+  const { external } = service;
   const model: ClusterModel = {
     name: clusterName(service, port.port),
     service: { namespace: service.namespace, name: service.name, host: serviceHost(service) },
     balancer: port.protocol === "http" ? "PeakEWMA" : "LeastRequest",
     ...(port.http2 ? { http2: true } : {}),
     endpoints: sorted.map(({ endpoint }) => endpoint),
+    ...(external === null ? {} : externalParts({ ...service, external }, port)),
     confirmedAt,
   };
   return { model, members: sorted };

@@ -3,6 +3,7 @@ import type { Document } from "../schema/mod.ts";
 import type { Resource } from "../snapshot/mod.ts";
 import { Catalog } from "./catalog.ts";
 import { type CompiledCluster, clustersOf } from "./cluster.ts";
+import { withExternal } from "./external.ts";
 import { compileFaults } from "./fault.ts";
 import { meshOf, warnOfStrangers } from "./mesh.ts";
 import type { Compiled, Module, Registration } from "./model.ts";
@@ -42,7 +43,8 @@ export function compile(
   const workloads = workloadsOf(catalog.all("Workload"), registrations);
   const findRoute = (kind: string, namespace: string, name: string) =>
     kind === "HTTPRoute" ? catalog.find(kind, namespace, name) : null;
-  const plain = servicesOf(catalog.all("Service"), new Membership(workloads), report);
+  const inside = servicesOf(catalog.all("Service"), new Membership(workloads), report);
+  const plain = withExternal(inside, catalog.all("ExternalService"), report);
   const traffic = compileTraffic(catalog.all("TrafficPolicy"), { services: plain, findRoute }, report);
   const services = withSubsets(plain, traffic);
   const clusters = clustersOf(services, catalog.all("EndpointSlice"), { traffic, now }, report);

@@ -1,6 +1,7 @@
 import type { FaultModel, RuleModel } from "../route/mod.ts";
 import type { Resource, ServiceModel, ServicePortModel } from "../snapshot/mod.ts";
 import type { CompiledCluster } from "./cluster.ts";
+import { isByRequest } from "./external.ts";
 import { type Attachments, type CompiledPlugin, idsInOrder } from "./plugin.ts";
 import { type CompiledRule, implicitRule } from "./rule.ts";
 import { clusterName, hostsOf, type Service, type ServicePort, serviceKey } from "./service.ts";
@@ -22,7 +23,9 @@ export interface Around {
 export function serviceResource(service: Service, around: Around): Resource {
   const name = serviceKey(service);
   const ports = service.ports.map((port) => servicePortOf(service, port, around));
-  const model: ServiceModel = { name, hosts: hostsOf(service), ports };
+  const { external } = service;
+  const outside = external === null ? {} : ({ external: isByRequest(external) ? "Request" : "Names" } as const);
+  const model: ServiceModel = { name, hosts: hostsOf(service), ...outside, ports };
   return { kind: "service", name, version: versionOf(model), model };
 }
 

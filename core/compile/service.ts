@@ -11,6 +11,8 @@ export interface Service {
   readonly namespace: string;
   readonly name: string;
   readonly document: DocumentOf<"Service"> | null;
+  /** Set for one outside the mesh: where it is. */
+  readonly external: DocumentOf<"ExternalService">["body"]["spec"] | null;
   readonly ports: readonly ServicePort[];
   readonly members: ReadonlySet<Workload>;
   /** Named groups of its members. */
@@ -49,8 +51,11 @@ export function clusterName(service: Pick<Service, "namespace" | "name">, port: 
   return `${service.namespace}/${service.name}:${port}${subset === "" ? "" : `/${subset}`}`;
 }
 
-/** The name a Service has in metrics: the one Kubernetes gives it. */
-export function serviceHost({ namespace, name }: Pick<Service, "namespace" | "name">): string {
+type Named = Pick<Service, "namespace" | "name"> & Partial<Pick<Service, "external">>;
+
+/** The name a Service has in metrics: the one Kubernetes gives it, or its own outside the mesh. */
+export function serviceHost({ namespace, name, external = null }: Named): string {
+  if (external !== null) return external.hosts[0]!;
   return `${name}.${namespace}.svc.cluster.local`;
 }
 
@@ -59,8 +64,9 @@ export function serviceHost({ namespace, name }: Pick<Service, "namespace" | "na
  * to the namespace `default`; callers of another namespace know the Services
  * of their own by it, which is for whoever knows the caller to add.
  */
-export function hostsOf(service: Pick<Service, "namespace" | "name">): readonly string[] {
-  const { namespace, name } = service;
+export function hostsOf(service: Named): readonly string[] {
+  const { namespace, name, external = null } = service;
+  if (external !== null) return external.hosts;
   const long = `${name}.${namespace}`;
   const hosts = [long, `${long}.svc`, serviceHost(service), `${long}.mesh`];
   return namespace === DEFAULT_NAMESPACE ? [name, ...hosts] : hosts;
@@ -79,7 +85,15 @@ function ofDocument(document: DocumentOf<"Service">, membership: Membership, rep
         `${protocol} is not supported by this version: the port is left out`,
       );
   }
-  return { namespace, name, document, ports, members: membership.of(namespace, name, body.spec.selector), subsets: [] };
+  return {
+    namespace,
+    name,
+    document,
+    external: null,
+    ports,
+    members: membership.of(namespace, name, body.spec.selector),
+    subsets: [],
+  };
 }
 
 /** A Service nobody wrote: the ports of its workloads, each number once, the first workload's word for its protocol. */
@@ -90,7 +104,7 @@ function implied(key: string, workloads: readonly Workload[]): Service {
     for (const { port, name, protocol } of workload.ports)
       if (!ports.has(port)) ports.set(port, { port, name, targetPort: null, ...spokenOf(protocol, name) });
   const sorted = [...ports.values()].sort((a, b) => a.port - b.port);
-  return { namespace, name, document: null, ports: sorted, members: new Set(workloads), subsets: [] };
+  return { namespace, name, document: null, external: null, ports: sorted, members: new Set(workloads), subsets: [] };
 }
 
 const HTTP = new Set(["http", "http2", "h2c", "grpc", "ws"]);

@@ -103,3 +103,23 @@ function workload(name: string): Resource {
   const model = { name: short, namespace, identity: "spiffe://t/x", labels, mtls: "STRICT" as const, ports };
   return { kind: "workload", name, version: "1", model };
 }
+
+test("a host under a wildcard is the service of the longest one above it", () => {
+  const all = publish(
+    "1-00000000",
+    [
+      { kind: "service", name: "shop/wide", version: "1", model: outside("shop/wide", "*.example.com") },
+      { kind: "service", name: "shop/near", version: "1", model: outside("shop/near", "*.a.example.com") },
+    ],
+    0,
+  );
+  const asked = ["x.example.com", "x.a.example.com", "example.com", "x.example.org"];
+
+  const need = needOf(all, { workload: null, namespace: "shop", hosts: asked });
+
+  expect([...need.hosts.values()]).toEqual(["shop/wide", "shop/near", null, null]);
+});
+
+function outside(name: string, host: string) {
+  return { name, hosts: [host], external: "Request" as const, ports: [] };
+}

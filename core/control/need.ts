@@ -1,5 +1,5 @@
 import type { Resource, ResourceKey, ServiceModel, WorkloadModel } from "../snapshot/mod.ts";
-import type { Published } from "./published.ts";
+import { type Published, serviceAt } from "./published.ts";
 
 /** What one proxy should hold: nothing that it does not use. */
 export interface Need {
@@ -41,7 +41,7 @@ function serviceOf(published: Published, host: string, namespace: string): strin
     const own = `${namespace}/${host}`;
     if (published.resources.has(`service/${own}`)) return own;
   }
-  return published.hosts.get(host) ?? null;
+  return serviceAt(published, host);
 }
 
 function isBare(host: string): boolean {
@@ -53,7 +53,8 @@ function isBare(host: string): boolean {
  * own services, and taken from another one that has it.
  */
 function seenFrom(service: ServiceResource, namespace: string, published: Published): ServiceResource {
-  const { hosts, name } = service.model;
+  const { hosts, name, external } = service.model;
+  if (external !== undefined) return service;
   const [home, bare = ""] = name.split("/");
   const kept = hosts.filter((host) => !isBare(host) || serviceOf(published, host, namespace) === name);
   const seen = home === namespace && !kept.includes(bare) ? [bare, ...kept] : kept;

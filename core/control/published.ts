@@ -17,6 +17,14 @@ export function sequenceOf(revision: string): number {
   return digits === null ? -1 : Number(digits[1]);
 }
 
+/** The service that a host means: its own name, else the longest wildcard above it; null without one. */
+export function serviceAt({ hosts }: Pick<Published, "hosts">, host: string): string | null {
+  let found = hosts.get(host);
+  for (let dot = host.indexOf("."); found === undefined && dot >= 0; dot = host.indexOf(".", dot + 1))
+    if (dot > 0) found = hosts.get(`*${host.slice(dot)}`);
+  return found ?? null;
+}
+
 export function keyOf(resource: Resource): ResourceKey {
   return `${resource.kind}/${resource.name}`;
 }

@@ -62,7 +62,13 @@ function match(exchange: MeshExchange, service: Service, port: ServicePort, mesh
   if (entry === null) throw new NoRoute(`Cannot route ${pathOf(exchange)}: no rule of port ${port.port} matches`);
   exchange.entry = entry;
   exchange.service = service.name;
-  return true;
+  return service.model.external === "Request" ? outsideAt(exchange, port.port, mesh) : true;
+}
+
+/** A wildcard service outside the mesh: the request itself names its destination. */
+function outsideAt(exchange: MeshExchange, port: number, mesh: Mesh): boolean {
+  const { request } = exchange;
+  return mesh.leave(exchange, request.text(request.authorityStart, request.hostEnd).toLowerCase(), port);
 }
 
 /** A host no snapshot knows: discovery is asked once, then it is outside the mesh. */

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import { backendTlsPolicy } from "./kind/backend-tls-policy.ts";
 import { configMap } from "./kind/config-map.ts";
 import { endpointSlice } from "./kind/endpoint-slice.ts";
+import { externalService } from "./kind/external-service.ts";
 import { fault } from "./kind/fault.ts";
 import { gateway } from "./kind/gateway.ts";
 import { gatewayClass } from "./kind/gateway-class.ts";
@@ -42,6 +43,7 @@ export const KINDS = {
   Plugin: plugin,
   Fault: fault,
   TrafficPolicy: trafficPolicy,
+  ExternalService: externalService,
 } as const;
 
 export type KindName = keyof typeof KINDS;
@@ -53,7 +55,6 @@ export type Body<K extends KindName> = z.output<(typeof KINDS)[K]["schema"]>;
 
 /** Kinds of the same groups that this version cannot run yet. */
 export const PLANNED_KINDS: readonly string[] = [
-  "ExternalService",
   "MutualTLS",
   "Authentication",
   "Authorization",

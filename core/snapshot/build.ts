@@ -100,7 +100,8 @@ function checkDestinations({ id, destinations }: PluginModel, { clusters, reason
  * search path has it; of two services with one host the first counts.
  */
 function hostsOf(services: ReadonlyMap<string, Service>, namespace: string | null, seed: number): HostTable<Service> {
-  const own = [...services.values()].filter(({ name }) => namespace !== null && name.startsWith(`${namespace}/`));
+  const isOwn = ({ name, model }: Service) => model.external === undefined && name.startsWith(`${namespace}/`);
+  const own = namespace === null ? [] : [...services.values()].filter(isOwn);
   const entries = [
     ...own.map((service) => [service.name.slice(service.name.indexOf("/") + 1), service] as const),
     ...[...services.values()].flatMap((service) => service.model.hosts.map((host) => [host, service] as const)),

@@ -21,8 +21,10 @@ export interface MeshModel {
 export interface ServiceModel {
   /** `<namespace>/<name>` */
   readonly name: string;
-  /** Every authority host that means this service, lower case, without port. */
+  /** Every authority host that means this service, lower case, without port; may begin with `*.`. */
   readonly hosts: readonly string[];
+  /** Outside the mesh: at what its names resolve to, or at the host that each request names. */
+  readonly external?: "Names" | "Request";
   readonly ports: readonly ServicePortModel[];
 }
 

@@ -49,6 +49,7 @@ export async function startPlane(backendPort: number, options: PlaneOptions = {}
       counters: new SharedArrayBuffer(1024),
       maxConnections,
       upstreamTls,
+      dns: [],
       shared: false,
     },
     {

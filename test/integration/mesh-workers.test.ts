@@ -58,6 +58,7 @@ async function startPair(folder: Folder, backendPort: number) {
     concurrency: 2,
     self: null,
     accessLog: null,
+    dns: [],
     credentials: null,
     upstreamTls: false,
     trim: false,

@@ -1,0 +1,53 @@
+import { expect, test } from "bun:test";
+import type { ClusterModel } from "../cluster/mod.ts";
+import { parseDocuments } from "../schema/mod.ts";
+import type { ServiceModel } from "../snapshot/mod.ts";
+import { compile } from "./mod.ts";
+
+test("a service outside the mesh answers to its hosts alone, and its endpoints are what they resolve to", () => {
+  const mesh = compiled("{hosts: [api.example.com], ports: [{port: 80, targetPort: 8443}], tls: {}}");
+
+  expect(mesh.service).toMatchObject({ hosts: ["api.example.com"], external: "Names" });
+  expect(mesh.service.ports[0]!.rules[0]!.backends).toEqual([{ cluster: "default/api:80", name: "api", weight: 1 }]);
+  expect(mesh.cluster).toMatchObject({
+    service: { namespace: "default", name: "api", host: "api.example.com" },
+    endpoints: [],
+    resolve: { type: "Names", names: [{ host: "api.example.com", port: 8443, weight: 1 }] },
+    tls: { serverName: "api.example.com" },
+  });
+});
+
+test("endpoints by address need no resolver, and TLS names what the certificate must have", () => {
+  const mesh = compiled(
+    "{hosts: [api.example.com], ports: [{port: 443, protocol: grpc}], resolution: Static, endpoints: [{address: 10.0.0.1, weight: 3}], tls: {serverName: inner.example.com, subjectAltNames: [{type: URI, value: 'spiffe://x/y'}]}}",
+  );
+
+  expect(mesh.cluster.endpoints).toMatchObject([{ address: "10.0.0.1", port: 443, weight: 3 }]);
+  expect(mesh.cluster).not.toHaveProperty("resolve");
+  expect(mesh.cluster).toMatchObject({
+    http2: true,
+    tls: { serverName: "inner.example.com", names: [{ type: "URI", value: "spiffe://x/y" }] },
+  });
+});
+
+test("a wildcard is looked up by the host of each request", () => {
+  const mesh = compiled('{hosts: ["*.example.com"], ports: [{port: 80}]}');
+
+  expect(mesh.service.external).toBe("Request");
+  expect(mesh.cluster.resolve).toEqual({ type: "Request", port: 80 });
+});
+
+test("TLS is not begun again for bytes that are not read", () => {
+  const mesh = compiled("{hosts: [db.example.com], ports: [{port: 5432, protocol: tls}], tls: {}}");
+
+  expect(mesh.cluster).not.toHaveProperty("tls");
+});
+
+function compiled(spec: string): { readonly service: ServiceModel; readonly cluster: ClusterModel } {
+  const text = `{apiVersion: mesh.dev/v1, kind: ExternalService, metadata: {name: api}, spec: ${spec}}`;
+  const parsed = parseDocuments([{ file: "mesh.yaml", text }]);
+  expect(parsed.problems).toEqual([]);
+  const { resources } = compile(parsed.documents, []);
+  const modelOf = (kind: string) => resources.find((resource) => resource.kind === kind)!.model;
+  return { service: modelOf("service") as ServiceModel, cluster: modelOf("cluster") as ClusterModel };
+}
