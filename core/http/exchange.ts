@@ -15,6 +15,15 @@ export abstract class Exchange {
   downstream: ServerStream | null = null;
   /** Where it was sent to; null before an attempt and after its end. */
   upstream: ClientStream | null = null;
+  /** What goes on in the place of the target that came; null: as it came. */
+  target: Target | null = null;
+}
+
+/** Another target for a request; what is empty goes on as it came. */
+export interface Target {
+  readonly authority: Buffer;
+  /** With its query. */
+  readonly path: Buffer;
 }
 
 /** The downstream side of an exchange, whatever version it speaks. */

@@ -83,7 +83,7 @@ export class ClientConnection implements ClientStream, WireOwner {
     this.#sent = request.contentLength === 0;
     this.uses++;
     exchange.upstream = this;
-    writeRequestHead(this.#out.open(), request, authority, route, policy, added);
+    writeRequestHead(this.#out.open(), request, authority, route, policy, added, exchange.target);
     this.#out.framing =
       request.contentLength === 0 ? Framing.None : request.contentLength === CHUNKED ? Framing.Chunked : Framing.Length;
   }

@@ -9,6 +9,7 @@ export {
   type RequestHandler,
   type ResponseHandler,
   type ServerStream,
+  type Target,
   UpstreamFailure,
 } from "./exchange.ts";
 export { Field, fieldNamed } from "./field.ts";

@@ -48,7 +48,7 @@ function written(text: string, edits: Edits | null = null): string {
   } as unknown as Wire;
   const stage = new Sender(wire, new Stage()).open();
   const line = latin1("added: x\r\n");
-  writeRequestHead(stage, head, latin1("web"), edits, null, { bytes: line, length: line.length });
+  writeRequestHead(stage, head, latin1("web"), edits, null, { bytes: line, length: line.length }, null);
   stage.flush();
   return out;
 }

@@ -1,4 +1,5 @@
 import { latin1 } from "../base/mod.ts";
+import type { Target } from "./exchange.ts";
 import { Field } from "./field.ts";
 import { CHUNKED, type Fields, METHOD_NAMES, Method, type RequestHead, type ResponseHead } from "./head.ts";
 import type { Stage } from "./sender.ts";
@@ -36,7 +37,8 @@ const METHOD_BYTES = METHOD_NAMES.map(latin1);
 /**
  * Writes a request head as this hop sends it: origin form, one Host, the end
  * of the connection fields, and the edits of route and policies. Method,
- * target and values are the received bytes, untouched.
+ * target and values are the received bytes, untouched, unless `target` says
+ * otherwise.
  *
  * @param authority bytes of the Host field when the request itself has none (HTTP/1.0).
  */
@@ -47,10 +49,11 @@ export function writeRequestHead(
   route: Edits | null,
   policy: Edits | null,
   added: Lines,
+  target: Target | null,
 ): void {
-  if (goesOnAsItCame(head)) writeFields(to, head, route, policy, head.methodStart);
+  if (target === null && goesOnAsItCame(head)) writeFields(to, head, route, policy, head.methodStart);
   else {
-    writeRequestLine(to, head, authority);
+    writeRequestLine(to, head, authority, target);
     writeFields(to, head, route, policy, -1);
   }
   to.copy(added.bytes, 0, added.length);
@@ -76,15 +79,19 @@ function goesOnAsItCame(head: RequestHead): boolean {
 }
 
 /** Request line and Host, made anew. */
-function writeRequestLine(to: Stage, head: RequestHead, authority: Buffer): void {
+function writeRequestLine(to: Stage, head: RequestHead, authority: Buffer, target: Target | null): void {
   const { bytes } = head;
   if (head.method === Method.Other) to.copy(bytes, head.methodStart, head.methodEnd);
   else to.copy(METHOD_BYTES[head.method]!, 0, METHOD_BYTES[head.method]!.length);
   to.byte(32);
-  to.copy(bytes, head.pathStart, head.pathEnd);
-  if (head.hasQuery) to.copy(bytes, head.queryStart - 1, head.queryEnd);
+  if (target !== null && target.path.length > 0) to.copy(target.path, 0, target.path.length);
+  else {
+    to.copy(bytes, head.pathStart, head.pathEnd);
+    if (head.hasQuery) to.copy(bytes, head.queryStart - 1, head.queryEnd);
+  }
   to.copy(VERSION_LINE, 0, VERSION_LINE.length);
-  if (head.authorityEnd > head.authorityStart) to.copy(bytes, head.authorityStart, head.authorityEnd);
+  if (target !== null && target.authority.length > 0) to.copy(target.authority, 0, target.authority.length);
+  else if (head.authorityEnd > head.authorityStart) to.copy(bytes, head.authorityStart, head.authorityEnd);
   else to.copy(authority, 0, authority.length);
   to.copy(CRLF, 0, 2);
 }

@@ -4,8 +4,14 @@
  */
 export { ByteTable, type ByteTableOptions } from "./byte-table.ts";
 export { compileEdits, HeaderEdits, type HeaderLine, InvalidHeaderEdit } from "./edits.ts";
+export { Fault } from "./fault.ts";
+export type { Cors } from "./filter/cors.ts";
+export { WHOLE_PATH } from "./filter/path-change.ts";
+export type { Entrance, Redirect } from "./filter/redirect.ts";
+export type { Rewrite } from "./filter/rewrite.ts";
 export { HostChain, HostLink } from "./host-chain.ts";
 export { HostTable } from "./host-table.ts";
+export type { Mirror } from "./mirror.ts";
 export type {
   BackendModel,
   ConnectionRuleModel,
@@ -28,5 +34,7 @@ export type {
 export { PathScan } from "./path.ts";
 export { Pattern } from "./pattern.ts";
 export { InvalidPattern } from "./pattern-parse.ts";
-export { type RouteMatch, Router } from "./router.ts";
+export type { RetryPolicy } from "./retry-policy.ts";
+export { prefixLengthOf, type RouteMatch, Router } from "./router.ts";
 export { Rule, RuleBackend, type RuleParts } from "./rule.ts";
+export type { Session, SessionToken } from "./session.ts";

@@ -333,3 +333,25 @@ function seeded(seed: number): () => number {
     return state / 2 ** 32;
   };
 }
+
+test("a regular expression takes the whole path, behind every prefix but the one for everything else", () => {
+  const regex = (value: string): MatchModel => ({ path: { type: "RegularExpression", value } });
+  const router = routerOf({
+    rest: prefix("/"),
+    version: regex("/v[0-9]+/.*"),
+    post: { ...regex("/v[0-9]+/items/[a-z]+"), method: "POST" },
+    items: prefix("/v1/items"),
+  });
+
+  expect(["/v2/a", "/v22/", "/v/a", "/x/v2/a", "/v2"].map((path) => found(router, path))).toEqual([
+    "version",
+    "version",
+    "rest",
+    "rest",
+    "rest",
+  ]);
+  expect(found(router, "/v1/items/a")).toBe("items");
+  expect(found(router, "/v2/items/a")).toBe("version");
+  expect(router.match(requestHead({ method: "POST", target: "/v2/items/a" }))).toBe("post");
+  expect(found(router, "/x/../v2/%61?q=/v1")).toBe("version");
+});

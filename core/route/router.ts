@@ -1,8 +1,10 @@
 import type { RequestHead } from "../http/mod.ts";
 import { ByteTable } from "./byte-table.ts";
 import { Conditions } from "./condition.ts";
+import { WHOLE_PATH } from "./filter/path-change.ts";
 import type { MatchModel } from "./model.ts";
 import { normalizePath, type PathScan } from "./path.ts";
+import { Pattern } from "./pattern.ts";
 
 /** One match of one rule, with what is found when it holds. */
 export interface RouteMatch<T> {
@@ -19,15 +21,21 @@ export interface RouteMatch<T> {
  * `matches`): exact path, longest path prefix, method, most headers, most
  * query parameters, then the older route, then the earlier rule.
  *
+ * Regular expressions, whose place the specification leaves open, come behind
+ * the prefixes, the longest text first, but before the prefix "/": that one
+ * stands for "everything else", and would leave them nothing.
+ *
  * A lookup, not a scan: the path is hashed once, and only prefixes of whole
- * elements that some rule has are probed, longest first. Immutable; routers of
- * one worker share the scan they are made with.
+ * elements that some rule has are probed, longest first. Regular expressions
+ * are tried one by one. Immutable; routers of one worker share the scan they
+ * are made with.
  */
 export class Router<T> {
   readonly #scan: PathScan;
   /** Null without any: most services have the prefix "/" and nothing else. */
   readonly #exact: ByteTable<readonly Candidate<T>[]> | null;
   readonly #prefixes: ByteTable<readonly Candidate<T>[]> | null;
+  readonly #patterns: readonly PatternGroup<T>[] | null;
   /** 1 at every length that a prefix has. */
   readonly #lengths: Uint8Array;
   /** The prefix "/": it also takes what has no path, "OPTIONS *" and CONNECT. */
@@ -36,23 +44,27 @@ export class Router<T> {
   /** @throws {InvalidPattern} */
   constructor(matches: readonly RouteMatch<T>[], scan: PathScan) {
     const sorted = matches.map((match) => new Candidate(match)).sort(byPrecedence);
-    const exact = byPath(sorted.filter((candidate) => candidate.exact));
-    const prefixes = byPath(sorted.filter((candidate) => !candidate.exact));
+    const exact = byPath(sorted.filter(({ type }) => type === "Exact"));
+    const prefixes = byPath(sorted.filter(({ type }) => type === "PathPrefix"));
+    const patterns = byPath(sorted.filter(({ type }) => type === "RegularExpression"));
     this.#scan = scan;
     this.#root = prefixes.get("") ?? [];
     prefixes.delete("");
     this.#exact = tableOf(exact, scan.seed);
     this.#prefixes = tableOf(prefixes, scan.seed);
+    this.#patterns = groupsOf(patterns);
     this.#lengths = lengthsOf(prefixes.keys());
     scan.reserve(this.#lengths.length);
   }
 
   /** The value of the rule that takes a request; null without one. */
   match(head: RequestHead): T | null {
-    if (this.#exact === null && this.#prefixes === null) return firstOf(this.#root, head);
+    if (this.#exact === null && this.#prefixes === null && this.#patterns === null) return firstOf(this.#root, head);
     const scan = this.#scan;
     scan.read(head.bytes, head.pathStart, head.pathEnd, this.#lengths);
-    return this.#matchExact(scan, head) ?? this.#matchPrefix(scan, head) ?? firstOf(this.#root, head);
+    const found = this.#matchExact(scan, head) ?? this.#matchPrefix(scan, head);
+    if (found !== null) return found;
+    return (this.#patterns === null ? null : matchPattern(this.#patterns, scan, head)) ?? firstOf(this.#root, head);
   }
 
   #matchExact(scan: PathScan, head: RequestHead): T | null {
@@ -75,9 +87,26 @@ export class Router<T> {
   }
 }
 
+/** The candidates of one regular expression. */
+interface PatternGroup<T> {
+  readonly pattern: Pattern;
+  readonly candidates: readonly Candidate<T>[];
+}
+
+/** The path is read in its normal form, as everywhere. */
+function matchPattern<T>(groups: readonly PatternGroup<T>[], scan: PathScan, head: RequestHead): T | null {
+  for (let i = 0; i < groups.length; i++) {
+    const { pattern, candidates } = groups[i]!;
+    if (!pattern.matches(scan.bytes, scan.start, scan.end)) continue;
+    const found = firstOf(candidates, head);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
 class Candidate<T> {
-  readonly exact: boolean;
-  /** Normal form, one character a byte; of a prefix without slashes at its end. */
+  readonly type: MatchModel["path"]["type"];
+  /** Normal form, one character a byte; of a prefix without slashes at its end; of a regular expression as it is. */
   readonly path: string;
   /** Null where the path is all that is asked. */
   readonly conditions: Conditions | null;
@@ -87,9 +116,8 @@ class Candidate<T> {
 
   constructor({ match, order, ruleIndex, value }: RouteMatch<T>) {
     const conditions = new Conditions(match);
-    const path = normalForm(match.path.value);
-    this.exact = match.path.type === "Exact";
-    this.path = this.exact ? path : path.replace(/\/+$/, "");
+    this.type = match.path.type;
+    this.path = pathOf(match);
     this.conditions = conditions.hasMethod || conditions.headerCount + conditions.queryCount > 0 ? conditions : null;
     this.value = value;
     this.order = order;
@@ -138,11 +166,29 @@ function tableOf<T>(
   return new ByteTable(entries, { seed });
 }
 
+function groupsOf<T>(groups: ReadonlyMap<string, readonly Candidate<T>[]>): readonly PatternGroup<T>[] | null {
+  if (groups.size === 0) return null;
+  return [...groups]
+    .sort(([a], [b]) => b.length - a.length)
+    .map(([text, candidates]) => ({ pattern: new Pattern(text), candidates }));
+}
+
 function lengthsOf(paths: Iterable<string>): Uint8Array {
   const lengths = Array.from(paths, (path) => path.length);
   const marks = new Uint8Array(lengths.reduce((most, length) => Math.max(most, length + 1), 0));
   for (const length of lengths) marks[length] = 1;
   return marks;
+}
+
+/** How much of a path a match takes, in its normal form; `WHOLE_PATH` where it is no prefix. */
+export function prefixLengthOf(match: MatchModel): number {
+  return match.path.type === "PathPrefix" ? pathOf(match).length : WHOLE_PATH;
+}
+
+function pathOf({ path: { type, value } }: MatchModel): string {
+  if (type === "RegularExpression") return value;
+  const path = normalForm(value);
+  return type === "Exact" ? path : path.replace(/\/+$/, "");
 }
 
 function normalForm(path: string): string {

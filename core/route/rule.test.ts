@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { Cluster, ClusterState } from "../cluster/mod.ts";
 import type { BackendModel, RuleModel } from "./model.ts";
+import { PathScan } from "./path.ts";
 import { Rule } from "./rule.ts";
 
 test("backends get their share by weight", () => {
@@ -58,7 +59,12 @@ test("a rule without timeouts has the mesh's for the request and none for an att
 
 function ruleOf(backends: readonly BackendModel[], more: Partial<RuleModel> = {}): Rule {
   const model = { id: "HTTPRoute/shop/web/0", matches: [], order: 0, backends, policies: [], ...more };
-  return new Rule(model, { clusterNamed, requestTimeoutMs: 15_000 });
+  return new Rule(model, {
+    clusterNamed,
+    requestTimeoutMs: 15_000,
+    scan: new PathScan(1),
+    trustDomain: "mesh.test",
+  });
 }
 
 function backend(name: string, weight: number): BackendModel {

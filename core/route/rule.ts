@@ -1,6 +1,14 @@
 import { byWeight, type Cluster } from "../cluster/mod.ts";
 import { compileEdits, type HeaderEdits } from "./edits.ts";
-import type { BackendModel, RuleModel } from "./model.ts";
+import { Fault } from "./fault.ts";
+import { Cors } from "./filter/cors.ts";
+import { Redirect } from "./filter/redirect.ts";
+import { compileRewrite, type Rewrite } from "./filter/rewrite.ts";
+import { compileMirrors, type Mirror } from "./mirror.ts";
+import type { BackendModel, HedgeModel, RuleModel } from "./model.ts";
+import type { PathScan } from "./path.ts";
+import { RetryPolicy } from "./retry-policy.ts";
+import { Session } from "./session.ts";
 
 /** A rule's weighted reference to a cluster. */
 export class RuleBackend {
@@ -12,14 +20,22 @@ export class RuleBackend {
   /** The rule's edits and then the backend's own; null without any. */
   readonly requestEdits: HeaderEdits | null;
   readonly responseEdits: HeaderEdits | null;
+  /** The rule's, or the backend's own: it answers instead of the cluster. */
+  readonly redirect: Redirect | null;
+  readonly rewrite: Rewrite | null;
+  /** The rule's and then the backend's own. */
+  readonly mirrors: readonly Mirror[];
 
   /** @throws {InvalidHeaderEdit} */
-  constructor(rule: RuleModel, model: BackendModel, cluster: Cluster | null) {
+  constructor(rule: RuleModel, model: BackendModel, cluster: Cluster | null, parts: RuleParts) {
     this.cluster = cluster;
     this.name = model.name;
     this.weight = model.weight;
     this.requestEdits = compileEdits(rule.requestHeaders, model.requestHeaders);
     this.responseEdits = compileEdits(rule.responseHeaders, model.responseHeaders);
+    this.redirect = model.redirect === undefined ? null : new Redirect(model.redirect);
+    this.rewrite = compileRewrite(rule.rewrite, model.rewrite);
+    this.mirrors = compileMirrors([...(rule.mirrors ?? []), ...(model.mirrors ?? [])], parts.clusterNamed);
   }
 }
 
@@ -29,6 +45,10 @@ export interface RuleParts {
   readonly clusterNamed: (name: string) => Cluster | null;
   /** For rules that say nothing. 0: none. */
   readonly requestTimeoutMs: number;
+  /** The worker's, for the matches of faults. */
+  readonly scan: PathScan;
+  /** Tells the sessions of one mesh from those of another. */
+  readonly trustDomain: string;
 }
 
 /** A rule made ready: backends by weight, edits as bytes, nothing optional. Immutable. */
@@ -40,18 +60,32 @@ export class Rule {
   /** For one attempt. 0: only the request timeout holds. */
   readonly backendTimeoutMs: number;
   readonly backends: readonly RuleBackend[];
+  /** What follows is null for a rule that does not use it. */
+  readonly redirect: Redirect | null;
+  readonly cors: Cors | null;
+  readonly faults: readonly Fault[] | null;
+  readonly retry: RetryPolicy | null;
+  readonly hedge: HedgeModel | null;
+  readonly session: Session | null;
   readonly #sums: Float64Array;
 
-  /** @throws {InvalidHeaderEdit} */
+  /** @throws {InvalidHeaderEdit} and {InvalidPattern} */
   constructor(model: RuleModel, parts: RuleParts) {
     this.id = model.id;
     this.idBytes = Buffer.from(model.id, "utf8");
     this.requestTimeoutMs = model.requestTimeoutMs ?? parts.requestTimeoutMs;
-    this.backendTimeoutMs = model.backendTimeoutMs ?? 0;
+    this.retry = model.retry === undefined ? null : new RetryPolicy(model.retry);
+    this.backendTimeoutMs = model.backendTimeoutMs ?? this.retry?.perTryTimeoutMs ?? 0;
+    this.redirect = model.redirect === undefined ? null : new Redirect(model.redirect);
+    const cors = model.cors ?? model.backends.find((backend) => backend.cors !== undefined)?.cors;
+    this.cors = cors === undefined ? null : new Cors(cors);
+    this.faults = model.faults?.length ? model.faults.map((fault) => new Fault(fault, parts.scan)) : null;
+    this.hedge = model.hedge ?? null;
+    this.session = model.session === undefined ? null : new Session(model.session, `${parts.trustDomain} ${model.id}`);
     this.backends = Object.freeze(
       model.backends.map((backend) => {
         const cluster = backend.cluster === null ? null : parts.clusterNamed(backend.cluster);
-        return new RuleBackend(model, backend, cluster);
+        return new RuleBackend(model, backend, cluster, parts);
       }),
     );
     let sum = 0;

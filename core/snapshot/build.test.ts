@@ -44,6 +44,21 @@ test("a service has no port but its own", () => {
   expect(found.port(80)).toBeNull();
 });
 
+test("rules that the workload's namespace made for itself replace the others, and nobody else sees them", () => {
+  const rules = [rule("shop/web:80"), rule("shop/web:80", { id: "HTTPRoute/away/mine/0", consumers: "away" })];
+  const resources = [cluster("shop/web:80"), service("shop/web", { ports: [port({ rules })] })];
+  const found = (snapshot: Snapshot) =>
+    snapshot.serviceNamed("shop/web")!.ports[0]!.router.match(requestHead({}))!.rule.id;
+  const at = (namespace: string) => [...resources, workload({ namespace })];
+
+  const edge = build(resources);
+  const away = build(at("away"), edge);
+
+  expect(found(away)).toBe("HTTPRoute/away/mine/0");
+  expect(found(edge)).toBe(rule(null).id);
+  expect(found(build(at("shop"), away))).toBe(rule(null).id);
+});
+
 test("a bare name is a service of the workload's own namespace first", () => {
   const services = [
     cluster("shop/web:80"),

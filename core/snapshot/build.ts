@@ -30,13 +30,14 @@ export function buildSnapshot(model: SnapshotModel, previous: Snapshot | null, p
   const { resources } = model;
   const clusters = buildClusters(resources, previous, parts.events);
   const mesh = ofKind(resources, "mesh")[0]?.model ?? INITIAL_MESH;
-  const material: Material = { mesh, clusters, plugins: parts.plugins, scan: parts.scan, reasons: [] };
+  const namespace = ofKind(resources, "workload")[0]?.model.namespace ?? null;
+  const material: Material = { mesh, namespace, clusters, plugins: parts.plugins, scan: parts.scan, reasons: [] };
   const workload = workloadOf(resources, previous, parts.events, material);
   const services = buildServices(resources, previous, material);
   const gateways = buildGateways(resources, previous, material);
   for (const plugin of ofKind(resources, "plugin")) checkDestinations(plugin.model, material);
   if (material.reasons.length > 0) throw new SnapshotRejected(model.revision, material.reasons);
-  const hosts = hostsOf(services, workload?.model.namespace ?? null, parts.scan.seed);
+  const hosts = hostsOf(services, namespace, parts.scan.seed);
   const snapshot = new Snapshot({ revision: model.revision, mesh, workload, services, clusters, gateways, hosts });
   adopt(snapshot, previous);
   return snapshot;

@@ -7,6 +7,8 @@ import type { MeshModel } from "./model.ts";
 /** What the parts of one snapshot are made of, and what was wrong with them. */
 export interface Material {
   readonly mesh: MeshModel;
+  /** Of the workload beside this proxy: whose rules for consumers hold here. Null for an edge proxy. */
+  readonly namespace: string | null;
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly plugins: ReadonlyMap<string, Plugin>;
   readonly scan: PathScan;
@@ -21,11 +23,15 @@ const NO_POLICIES: readonly Plugin[] = Object.freeze([]);
  */
 export class Needs {
   readonly #requestTimeoutMs: number;
+  readonly #trustDomain: string;
+  readonly #namespace: string | null;
   readonly #clusters = new Map<string, Cluster | undefined>();
   readonly #plugins = new Map<string, Plugin | undefined>();
 
   constructor(material: Material) {
     this.#requestTimeoutMs = material.mesh.requestTimeoutMs;
+    this.#trustDomain = material.mesh.trustDomain;
+    this.#namespace = material.namespace;
   }
 
   /** A cluster by name; a missing one is a reason against the snapshot. */
@@ -50,6 +56,7 @@ export class Needs {
 
   areMetBy(material: Material): boolean {
     if (this.#requestTimeoutMs !== material.mesh.requestTimeoutMs) return false;
+    if (this.#trustDomain !== material.mesh.trustDomain || this.#namespace !== material.namespace) return false;
     for (const [name, cluster] of this.#clusters) if (material.clusters.get(name) !== cluster) return false;
     for (const [id, plugin] of this.#plugins) if (material.plugins.get(id) !== plugin) return false;
     return true;

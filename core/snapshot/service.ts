@@ -1,17 +1,20 @@
 import type { Plugin } from "../plugin/mod.ts";
-import { type RouteMatch, Router, Rule, type RuleModel } from "../route/mod.ts";
+import { prefixLengthOf, type RouteMatch, Router, Rule, type RuleModel, WHOLE_PATH } from "../route/mod.ts";
 import type { ServiceModel, ServicePortModel } from "./model.ts";
 import { attempt, type Material, Needs } from "./needs.ts";
 
-/** What the router finds: a rule, and the policies that run before it. */
+/** What the router finds: a rule, the policies that run before it, and how the match was made. */
 export class RouteEntry {
   readonly rule: Rule;
   /** In the order in which they run: the Service's guards where the caller runs them, then the rule's own. */
   readonly policies: readonly Plugin[];
+  /** Length of the prefix that was matched, in the path's normal form; `WHOLE_PATH` for another match. */
+  readonly prefix: number;
 
-  constructor(rule: Rule, policies: readonly Plugin[]) {
+  constructor(rule: Rule, policies: readonly Plugin[], prefix: number = WHOLE_PATH) {
     this.rule = rule;
     this.policies = policies;
+    this.prefix = prefix;
     Object.freeze(this);
   }
 }
@@ -80,7 +83,7 @@ export function buildService(model: ServiceModel, version: string, material: Mat
 }
 
 function buildPort(service: string, model: ServicePortModel, needs: Needs, material: Material): ServicePort {
-  const { entries, router } = buildRules(model.rules, {
+  const { entries, router } = buildRules(rulesFor(material.namespace, model.rules), {
     guards: model.guardedByCaller ? model.guards : [],
     of: `the service "${service}"`,
     needs,
@@ -106,12 +109,21 @@ export function buildRules(
 ): { readonly entries: readonly RouteEntry[]; readonly router: Router<RouteEntry> } {
   const entries: RouteEntry[] = [];
   const matches = models.flatMap((rule, ruleIndex) => {
-    const value = attempt(placeOf(rule.id, place), place.material.reasons, () => buildEntry(rule, place));
-    if (value === null) return [];
-    entries.push(value);
-    return rule.matches.map((match) => ({ match, order: rule.order, ruleIndex, value }));
+    const entry = attempt(placeOf(rule.id, place), place.material.reasons, () => buildEntry(rule, place));
+    if (entry === null) return [];
+    entries.push(entry);
+    return rule.matches.map((match) => {
+      const value = new RouteEntry(entry.rule, entry.policies, prefixLengthOf(match));
+      return { match, order: rule.order, ruleIndex, value };
+    });
   });
   return { entries: Object.freeze(entries), router: buildRouter(matches, place) };
+}
+
+/** Rules that the caller's namespace has made for itself replace all others (GAMMA, consumer routes). */
+function rulesFor(namespace: string | null, rules: readonly RuleModel[]): readonly RuleModel[] {
+  const own = rules.filter(({ consumers }) => consumers !== undefined && consumers === namespace);
+  return own.length > 0 ? own : rules.filter(({ consumers }) => consumers === undefined);
 }
 
 function buildRouter(matches: readonly RouteMatch<RouteEntry>[], place: RulesPlace): Router<RouteEntry> {
@@ -133,6 +145,8 @@ function buildEntry(model: RuleModel, place: RulesPlace): RouteEntry {
   const rule = new Rule(model, {
     requestTimeoutMs: material.mesh.requestTimeoutMs,
     clusterNamed: (name) => needs.cluster(name, where, material),
+    scan: material.scan,
+    trustDomain: material.mesh.trustDomain,
   });
   return new RouteEntry(rule, needs.policies([...guards, ...model.policies], where, material));
 }

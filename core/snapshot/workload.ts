@@ -86,7 +86,7 @@ function buildPort(
   // The caller's rule has the timeout; two clocks on one request would only race.
   const rule = new Rule(
     { id, matches: [], order: 0, backends, policies: model.policies, requestTimeoutMs: 0 },
-    { requestTimeoutMs: 0, clusterNamed: () => cluster },
+    { requestTimeoutMs: 0, clusterNamed: () => cluster, scan: material.scan, trustDomain: material.mesh.trustDomain },
   );
   const policies = needs.policies(
     model.policies,

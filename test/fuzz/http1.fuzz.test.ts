@@ -159,7 +159,7 @@ function passedOn({ head }: Message): Buffer {
   const written: Buffer[] = [];
   const stage = new Stage();
   const sender = new Sender(wireTo(written), stage);
-  writeRequestHead(sender.open(), request, latin1("fallback"), null, null, { bytes: NO_BYTES, length: 0 });
+  writeRequestHead(sender.open(), request, latin1("fallback"), null, null, { bytes: NO_BYTES, length: 0 }, null);
   stage.flush();
   return Buffer.concat(written);
 }

@@ -96,7 +96,8 @@ export class ClientMux extends Connection {
     if (this.streams.size === 0) this.#watch();
     this.streams.set(stream.id, stream);
     const { secure } = this.#settings;
-    encodeRequest(this.encoder, exchange.request, { secure, upgrades }, authority, route, policy, added);
+    const form = { secure, upgrades, target: exchange.target };
+    encodeRequest(this.encoder, exchange.request, form, authority, route, policy, added);
     this.sendBlock(stream.id, ends);
   }
 

@@ -1,6 +1,7 @@
 import { latin1 } from "../../base/mod.ts";
 import type { Trailers } from "../body.ts";
 import { COLON, HTAB, SP, spells } from "../byte-class.ts";
+import type { Target } from "../exchange.ts";
 import { Field } from "../field.ts";
 import { type Fields, METHOD_NAMES, Method, type RequestHead, type ResponseHead } from "../head.ts";
 import type { Edits, Lines } from "../serialize.ts";
@@ -39,13 +40,14 @@ export interface RequestForm {
   readonly secure: boolean;
   /** The peer knows extended CONNECT; without it an upgrade is left out. */
   readonly upgrades: boolean;
+  readonly target: Target | null;
 }
 
 /** Encodes a request head as this hop sends it; the other arguments are those of `writeRequestHead`. */
 export function encodeRequest(
   to: HpackEncoder,
   head: RequestHead,
-  { secure, upgrades }: RequestForm,
+  { secure, upgrades, target }: RequestForm,
   authority: Buffer,
   route: Edits | null,
   policy: Edits | null,
@@ -55,12 +57,9 @@ export function encodeRequest(
   encodeMethod(to, head, upgrades);
   if (head.method !== Method.Connect) {
     to.indexed(secure ? SCHEME_HTTPS : SCHEME_HTTP);
-    encodePath(to, head);
+    encodePath(to, head, target);
   }
-  const known = head.authorityEnd > head.authorityStart;
-  const host = known ? head.bytes : authority;
-  const [start, end] = known ? [head.authorityStart, head.authorityEnd] : [0, authority.length];
-  to.field(AUTHORITY, 0, AUTHORITY.length, host, start, end, false, false);
+  encodeAuthority(to, head, target !== null && target.authority.length > 0 ? target.authority : null, authority);
   if (upgrades) {
     const i = head.find(Field.Upgrade);
     to.field(PROTOCOL, 0, PROTOCOL.length, head.bytes, head.valueStart(i), head.valueEnd(i), false, false);
@@ -68,6 +67,14 @@ export function encodeRequest(
   encodeFields(to, head, route, policy);
   if (takesTrailers(head)) to.field(TE, 0, TE.length, TRAILERS, 0, TRAILERS.length, false, false);
   encodeLines(to, added.bytes, added.length);
+}
+
+/** Another one, that of the request, or the service's where the request has none. */
+function encodeAuthority(to: HpackEncoder, head: RequestHead, other: Buffer | null, service: Buffer): void {
+  const known = other === null && head.authorityEnd > head.authorityStart;
+  const host = known ? head.bytes : (other ?? service);
+  const start = known ? head.authorityStart : 0;
+  to.field(AUTHORITY, 0, AUTHORITY.length, host, start, known ? head.authorityEnd : host.length, false, false);
 }
 
 function encodeMethod(to: HpackEncoder, head: RequestHead, upgrades: boolean): void {
@@ -80,8 +87,12 @@ function encodeMethod(to: HpackEncoder, head: RequestHead, upgrades: boolean): v
   } else to.field(METHOD, 0, METHOD.length, METHOD_BYTES[method]!, 0, METHOD_BYTES[method]!.length, false, false);
 }
 
-function encodePath(to: HpackEncoder, head: RequestHead): void {
+function encodePath(to: HpackEncoder, head: RequestHead, target: Target | null): void {
   const { bytes, pathStart, pathEnd } = head;
+  if (target !== null && target.path.length > 0) {
+    to.field(PATH, 0, PATH.length, target.path, 0, target.path.length, false, false);
+    return;
+  }
   if (head.hasQuery && head.queryStart !== pathEnd + 1) {
     encodeSplitPath(to, head);
     return;
