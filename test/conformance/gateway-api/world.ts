@@ -1,0 +1,159 @@
+import { join } from "node:path";
+import { ControlClient } from "../../../core/control/client/mod.ts";
+import { eventually, type Folder, isRoot, type Program, startBinary, temporaryFolder } from "../../harness/mod.ts";
+import { type Cluster, startCluster } from "./cluster.ts";
+import { type Manifest, manifestsIn, type Reference, referenceTo, textOf } from "./manifest.ts";
+import { makePki, type Pki, pkiDocuments } from "./pki.ts";
+import { type Sidecars, startSidecars } from "./sidecars.ts";
+
+/** The mesh that a run's tests share: one control plane, one gateway, three sidecars, and pods behind them. */
+export interface World {
+  readonly client: ControlClient;
+  readonly cluster: Cluster;
+  readonly sidecars: Sidecars;
+  readonly pki: Pki;
+  /** Added to the port of every listener: ports below 1024 need rights. */
+  readonly portOffset: number;
+  /** First three bytes of the addresses that Gateways get. */
+  readonly gatewayNetwork: string;
+  /** What a manifest's placeholder stands for. */
+  fill(name: string): string;
+  /** Applies documents, and the slices of their Services; resolves when every proxy runs them. */
+  apply(manifests: readonly object[]): Promise<void>;
+  delete(references: readonly Reference[]): Promise<void>;
+  /** A document as `mesh get -o json` prints it: with its status. */
+  read(reference: Reference): Promise<Readable>;
+  stop(): Promise<void>;
+}
+
+/** A document with its status. */
+export interface Readable extends Manifest {
+  readonly metadata: Manifest["metadata"] & { readonly generation?: number };
+  readonly status?: Readonly<Record<string, unknown>>;
+}
+
+export const VECTORS: string = join(import.meta.dir, "../../fixtures/vectors/gateway-api");
+const ANY = "127.0.0.1:0";
+const DOORS = ["--admin", ANY, "--health", ANY, "--metrics", ANY];
+const OFFSET = isRoot ? 0 : 20_000;
+
+/** Starts all of it from the suite's base manifests. `parts` leaves out what a run does not need. */
+export async function startWorld(parts: { readonly mesh: boolean; readonly gateway: boolean }): Promise<World> {
+  const folder = temporaryFolder();
+  // Networks of its own, so that runs beside each other share no address.
+  const network = `127.${64 + (process.pid % 128)}`;
+  const gatewayNetwork = `${network}.2`;
+  const pki = await makePki(folder);
+  const addresses = parts.gateway ? ["--gateway-addresses", `${gatewayNetwork}.0/24`] : [];
+  const control = await startControl(folder, addresses);
+  const ready = await control.ready();
+  const token = (await Bun.file(String(ready["adminToken"])).text()).trim();
+  const client = new ControlClient({ url: `http://${ready["api"]}`, token });
+  const base = await baseManifests(parts);
+  const cluster = await startCluster(base.gateway, `${network}.1.`, pki);
+  const plane = { client, stream: String(ready["stream"]), folder };
+  const gateway = parts.gateway ? await startGateway(plane) : null;
+  const sidecars = await startSidecars(base.mesh, plane, pki, cluster.arrivals);
+  const fill = (name: string): string => placeholder(name, gatewayNetwork, cluster);
+  const world: World = {
+    ...{ client, cluster, sidecars, pki, portOffset: OFFSET, gatewayNetwork, fill },
+    async apply(manifests) {
+      const documents = manifests.filter((each) => (each as Manifest).kind !== "Deployment");
+      const text = textOf([...documents, ...cluster.slices(documents as Manifest[])]);
+      const { revision } = await client.apply({ files: [{ file: "test.yaml", text }] });
+      await settled(client, revision);
+    },
+    async delete(references) {
+      let revision = "";
+      for (const { kind, namespace, name } of references.toReversed()) {
+        revision = (await client.delete(kind, namespace, name)).revision;
+      }
+      if (revision !== "") await settled(client, revision);
+    },
+    async read({ kind, namespace, name }) {
+      return (await client.resource(kind, namespace, name)).document as Readable;
+    },
+    async stop() {
+      cluster.stop();
+      await sidecars.stop();
+      await gateway?.[Symbol.asyncDispose]();
+      await control[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+  try {
+    await world.apply([...pkiDocuments(pki), ...base.gateway, ...sidecars.documents]);
+    return world;
+  } catch (error) {
+    await world.stop();
+    throw error;
+  }
+}
+
+/** Documents of the suite; what only one kind of test needs is left out of runs without it. */
+async function baseManifests(parts: { readonly mesh: boolean; readonly gateway: boolean }) {
+  const read = async (file: string): Promise<readonly Manifest[]> =>
+    manifestsIn(await Bun.file(join(VECTORS, "manifests", file)).text(), () => "mesh");
+  return {
+    gateway: parts.gateway ? await read("base/manifests.yaml") : [],
+    mesh: parts.mesh ? await read("mesh/manifests.yaml") : [],
+  };
+}
+
+function placeholder(name: string, gatewayNetwork: string, cluster: Cluster): string {
+  if (name === "GATEWAY_CLASS_NAME") return "mesh";
+  const [word, which = ""] = name.split(" ");
+  if (word === "GATEWAY_ADDRESS") return `${gatewayNetwork}.${which}`;
+  if (word === "POD_ADDRESS") return cluster.pods(which)[0]?.address ?? "";
+  throw new Error(`Cannot fill in {${name}}: there is no such placeholder`);
+}
+
+function startControl(folder: Folder, addresses: readonly string[]): Promise<Program> {
+  const places = ["--data", join(folder.path, "control"), "--api", ANY, "--stream", ANY];
+  return startBinary(["control", ...places, ...addresses, ...DOORS, "-o", "json"]);
+}
+
+/** Where a proxy joins. */
+export interface Plane {
+  readonly client: ControlClient;
+  readonly stream: string;
+  readonly folder: Folder;
+}
+
+async function startGateway(plane: Plane): Promise<Program> {
+  const offset = OFFSET === 0 ? [] : ["--gateway-port-offset", String(OFFSET)];
+  return await joinMesh(plane, "conformance-gateway", "default", ["--gateway", "*", ...offset]);
+}
+
+/** Starts a proxy that joins the mesh. */
+export async function joinMesh(
+  { client, stream, folder }: Plane,
+  name: string,
+  namespace: string,
+  flags: readonly string[],
+): Promise<Program> {
+  const { token } = await client.createToken({ namespace, name, uses: 1 });
+  const at = join(folder.path, `${namespace}.${name}`);
+  const words = ["proxy", "--name", name, "--namespace", namespace, "--control", stream, "--data", at];
+  const program = await startBinary(
+    [...words, ...flags, "--concurrency", "1", "--access-log", `${at}.log`, ...DOORS, "-o", "json"],
+    { env: { MESH_JOIN_TOKEN: token } },
+  );
+  await program.ready();
+  return program;
+}
+
+/** Every proxy runs the revision; one that refuses it is an error at once. */
+async function settled(client: ControlClient, revision: string): Promise<void> {
+  const refused = await eventually(async () => {
+    const result = await client.revision(revision);
+    if (!result.done && result.refused.length === 0) throw new Error(`Cannot wait for ${result.waiting} any longer`);
+    return result.refused;
+  }, 10_000);
+  if (refused.length > 0) throw new Error(`Cannot run ${revision}: ${JSON.stringify(refused)}`);
+}
+
+/** Names of what a test applied, for its end. */
+export function referencesTo(manifests: readonly Manifest[]): readonly Reference[] {
+  return manifests.filter(({ kind }) => kind !== "Deployment").map(referenceTo);
+}
