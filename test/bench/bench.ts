@@ -12,8 +12,9 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { certificates, lacking, output } from "../harness/mod.ts";
+import { CASES, type Case } from "./case.ts";
 import type { Latency } from "./load.ts";
-import { CASES, type Case, type Peer } from "./peer.ts";
+import type { Peer } from "./peer.ts";
 import { envoy } from "./peers/envoy.ts";
 import { haproxy } from "./peers/haproxy.ts";
 import { mesh } from "./peers/mesh.ts";
@@ -41,7 +42,7 @@ const words = options.only?.toLowerCase().split(",") ?? [];
 const plan = options.quick ? QUICK : FULL;
 const rounds = Number(options.rounds ?? (options.quick ? 1 : 3));
 
-const impossible = lacking({ programs: ["wrk", "nginx", "taskset", "openssl"] });
+const impossible = lacking({ programs: ["wrk", "h2load", "nginx", "nghttpd", "taskset", "openssl"] });
 if (impossible !== null) {
   console.error(`Cannot measure: ${impossible}`);
   process.exit(1);
@@ -62,22 +63,27 @@ async function main(): Promise<void> {
 /** Plays all rounds, the peers in turn within each: what disturbs a minute disturbs them alike. */
 async function play(peers: readonly Peer[], origin: Origin) {
   await using authority = await certificates();
-  const cases = CASES.filter((kind) => isWanted(kind, CASES));
+  const names = CASES.map(({ name }) => name);
+  const cases = CASES.filter(({ name }) => isWanted(name, names));
   const played = new Map<Case, Map<string, Round[]>>(cases.map((kind) => [kind, new Map()]));
   const direct: Latency[] = [];
   for (let number = 1; number <= rounds; number++) {
     direct.push(await directLatency(origin, plan));
     for (const kind of cases) {
       for (const peer of peers) {
-        if (kind === "one hop, one policy" && peer.policy === undefined) continue;
+        if (kind.policy && peer.policy === undefined) continue;
         const round = await quietRound(() => playRound(peer, kind, origin, authority, plan));
         const before = played.get(kind)!.get(peer.name) ?? [];
         played.get(kind)!.set(peer.name, [...before, round]);
-        console.log(`round ${number}, ${kind}, ${peer.name}: ${round.load.varied.cpu.toFixed(1)} us/request`);
+        console.log(`round ${number}, ${kind.name}, ${peer.name}: ${costs(round)}`);
       }
     }
   }
   return { played, direct };
+}
+
+function costs({ load }: Round): string {
+  return [...load].map(([{ name, unit }, { cpu }]) => `${name} ${cpu.toFixed(1)} us/${unit}`).join(", ");
 }
 
 /** A round that others did not disturb, or the third try. */

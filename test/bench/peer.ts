@@ -1,8 +1,5 @@
 import type { Folder, IdentityFiles } from "../harness/mod.ts";
-
-/** What is compared: one proxy between load and origin, the same with a policy, or two with mutual TLS between them. */
-export const CASES = ["one hop", "one hop, one policy", "mutual TLS, two hops"] as const;
-export type Case = (typeof CASES)[number];
+import type { Version } from "./case.ts";
 
 /** Where one proxy stands. */
 export interface Hop {
@@ -12,10 +9,14 @@ export interface Hop {
   readonly port: number;
   /** …asks for a client's certificate of our root if this is "tls"… */
   readonly accepts: "plain" | "tls";
+  /** …in this version of HTTP… */
+  readonly takes: Version;
   /** …and forwards `/api/` to this port of 127.0.0.1… */
   readonly upstream: number;
   /** …with TLS and its own certificate if this is "tls"; the server's must be of our root and name. */
   readonly dials: "plain" | "tls";
+  /** What it speaks there, where a proxy does not choose itself. */
+  readonly speaks: Version;
   /** A free port for metrics or administration. */
   readonly admin: number;
   readonly identity: IdentityFiles;

@@ -1,6 +1,6 @@
 import { cpus, release } from "node:os";
-import { CONNECTIONS, type Latency, RATE, WORKLOADS, type Workload } from "./load.ts";
-import { CASES, type Case } from "./peer.ts";
+import { CASES, type Case, withoutPolicy } from "./case.ts";
+import { CONNECTIONS, DOWNLOADS, type Latency, MUXES, RATE, STREAMS, type Workload } from "./load.ts";
 import type { Memory } from "./process.ts";
 import type { Plan, Round } from "./round.ts";
 
@@ -22,13 +22,6 @@ export interface Report {
 export const NOISE = "HAProxy again";
 const BASE = "HAProxy";
 
-/** Ratios of CPU time that DESIGN asks of us, by case and peer; they hold for varied requests. */
-const REACH: Readonly<Record<Case, Readonly<Record<string, number>>>> = {
-  "one hop": { HAProxy: 1.0, Envoy: 0.4 },
-  "one hop, one policy": {},
-  "mutual TLS, two hops": { HAProxy: 1.0, Envoy: 0.35 },
-};
-
 /** What DESIGN allows an Extism policy to add to a request, microseconds. */
 const POLICY_US = 4;
 
@@ -43,44 +36,46 @@ export function markdown(report: Report): string {
   ].join("\n");
 }
 
-/** The table that counts: CPU time of a request through mesh, as a multiple of each peer's. */
+/** The table that counts: CPU time of a request, or of a MB, through mesh, as a multiple of each peer's. */
 export function ratios(played: Played): string {
   const rows: string[][] = [];
   for (const [kind, peers] of played) {
     const ours = peers.get("mesh");
     if (!ours) continue;
-    for (const workload of WORKLOADS) {
+    for (const workload of kind.workloads) {
       for (const [name, rounds] of peers) {
         if (name === "mesh" || name === NOISE) continue;
-        const reach = workload === "varied" ? (REACH[kind][name]?.toFixed(2) ?? "") : "";
-        rows.push([kind, workload, `mesh / ${name}`, (cpu(ours, workload) / cpu(rounds, workload)).toFixed(2), reach]);
+        const reach = workload === kind.workloads[0] ? (kind.reach[name]?.toFixed(2) ?? "") : "";
+        const ratio = (cpu(ours, workload) / cpu(rounds, workload)).toFixed(2);
+        rows.push([kind.name, workload.name, `mesh / ${name}`, ratio, reach]);
       }
     }
   }
   if (rows.length === 0) return "mesh was not measured.\n";
-  return table(["case", "requests", "CPU per request", "ratio", "to reach at most"], rows);
+  return table(["case", "requests", "CPU time", "ratio", "to reach at most"], rows);
 }
 
 /** What a policy costs: the difference between two cases of one run. */
 export function policies(played: Played): string {
-  const rows = [...(played.get("one hop, one policy") ?? [])].flatMap(([name, rounds]) => {
-    const without = played.get("one hop")?.get(name);
+  const kind = CASES.find(({ policy }) => policy)!;
+  const rows = [...(played.get(kind) ?? [])].flatMap(([name, rounds]) => {
+    const without = played.get(withoutPolicy(kind))?.get(name);
     if (!without) return [];
-    const reach = name === "mesh" ? String(POLICY_US) : "";
-    return [[name, ...WORKLOADS.map((workload) => (cpu(rounds, workload) - cpu(without, workload)).toFixed(1)), reach]];
+    const added = kind.workloads.map((workload) => (cpu(rounds, workload) - cpu(without, workload)).toFixed(1));
+    return [[name, ...added, name === "mesh" ? String(POLICY_US) : ""]];
   });
   if (rows.length === 0) return "";
-  return table(["one policy adds, us/request", ...WORKLOADS, "to reach at most"], rows);
+  return table(["one policy adds, us/request", ...kind.workloads.map(({ name }) => name), "to reach at most"], rows);
 }
 
 function section(kind: Case, { played, direct }: Report): string {
   const peers = [...played.get(kind)!];
   const base = played.get(kind)!.get(BASE);
-  const cost = WORKLOADS.map((workload) =>
+  const cost = kind.workloads.map((workload) =>
     table(
       [
-        `${workload} requests`,
-        "CPU us/request",
+        `${workload.name} requests`,
+        `CPU us/${workload.unit}`,
         `x ${BASE}`,
         "requests/s",
         "errors",
@@ -91,14 +86,15 @@ function section(kind: Case, { played, direct }: Report): string {
         name,
         cpu(rounds, workload).toFixed(1),
         base ? (cpu(rounds, workload) / cpu(base, workload)).toFixed(2) : "",
-        median(rounds, (round) => round.load[workload].perSecond).toFixed(0),
-        String(rounds.reduce((sum, round) => sum + round.load[workload].errors, 0)),
-        rounds.map((round) => round.load[workload].cpu.toFixed(1)).join(" "),
-        Math.max(...rounds.map((round) => round.load[workload].foreign)).toFixed(2),
+        median(rounds, (round) => round.load.get(workload)!.perSecond).toFixed(0),
+        String(rounds.reduce((sum, round) => sum + round.load.get(workload)!.errors, 0)),
+        rounds.map((round) => round.load.get(workload)!.cpu.toFixed(1)).join(" "),
+        Math.max(...rounds.map((round) => round.load.get(workload)!.foreign)).toFixed(2),
       ]),
     ),
   );
-  return [`## ${kind}\n`, ...cost, latencies(peers, direct), footprint(peers)].join("\n");
+  const paced = kind.paced ? [latencies(peers, direct)] : [];
+  return [`## ${kind.name}\n`, ...cost, ...paced, footprint(peers)].join("\n");
 }
 
 function latencies(peers: readonly (readonly [string, readonly Round[]])[], direct: readonly Latency[]): string {
@@ -116,8 +112,8 @@ function latencies(peers: readonly (readonly [string, readonly Round[]])[], dire
       ...peers.map(([name, rounds]) =>
         row(
           name,
-          rounds.map(({ latency }) => latency),
-          median(rounds, (round) => round.pacedCpu).toFixed(0),
+          rounds.map(({ paced }) => paced!.latency),
+          median(rounds, ({ paced }) => paced!.cpu).toFixed(0),
         ),
       ),
     ],
@@ -147,6 +143,10 @@ ${cpus().length} x ${cpus()[0]?.model ?? "unknown processor"}, Linux ${release()
 ${missing.length > 0 ? `Left out: ${missing.join("; ")}.\n` : ""}
 - The proxies have core 0 for themselves; the load (wrk, ${CONNECTIONS} connections kept alive) and the origin
   (nginx, 100-byte answers) share core 1. "others on the core" is what else ran on core 0, in cores.
+- HTTP/2 is h2load with ${MUXES} connections of ${STREAMS} streams, before the same origin in HTTP/1.1; gRPC is h2load with a
+  message of 20 bytes, before nghttpd, which answers one of 100 and grpc-status by trailer. Where two proxies stand
+  between, they speak HTTP/2 with each other. Its varied requests are 5,000 different paths and queries.
+- Large bodies are GETs by wrk, ${DOWNLOADS} at once, in HTTP/1.1; their CPU time is per MB.
 - Every proxy runs with one thread, a route on \`/api/\`, metrics on and access log off; with two hops, TLS 1.3
   between them, a certificate asked of both sides, and the numbers are sums over both.
 - "one policy": ${policy.join("; ")}. It asks for one header, which no request has. Peers without such
@@ -165,7 +165,7 @@ ${missing.length > 0 ? `Left out: ${missing.join("; ")}.\n` : ""}
 }
 
 function cpu(rounds: readonly Round[], workload: Workload): number {
-  return median(rounds, (round) => round.load[workload].cpu);
+  return median(rounds, (round) => round.load.get(workload)!.cpu);
 }
 
 export function median<T>(items: readonly T[], of: (item: T) => number): number {

@@ -1,6 +1,8 @@
+import { connectHttp2, get } from "../harness/http2.ts";
 import { type Certificates, eventually, type Folder, open, output, request, temporaryFolder } from "../harness/mod.ts";
-import { type Latency, pace, saturate, type Throughput, WORKLOADS, type Workload } from "./load.ts";
-import { type Case, HOSTNAME, type Hop, type Peer, SPIFFE_ID } from "./peer.ts";
+import type { Case } from "./case.ts";
+import { type Latency, pace, RATE, type Throughput, type Workload } from "./load.ts";
+import { HOSTNAME, type Hop, type Peer, SPIFFE_ID } from "./peer.ts";
 import { nginxCommand } from "./peers/nginx.ts";
 import {
   coreMicros,
@@ -22,7 +24,7 @@ export interface Plan {
 }
 
 export interface Load extends Throughput {
-  /** CPU time of the proxies for one request, microseconds. */
+  /** CPU time of the proxies for one unit of the workload, microseconds. */
   readonly cpu: number;
   /** Cores' worth of work by others on the proxies' core. */
   readonly foreign: number;
@@ -32,7 +34,7 @@ export interface Load extends Throughput {
 const DISTURBED = 0.12;
 
 export function isDisturbed({ load }: Round): boolean {
-  return WORKLOADS.some((workload) => load[workload].foreign > DISTURBED);
+  return [...load.values()].some(({ foreign }) => foreign > DISTURBED);
 }
 
 /** What one fresh start of a peer gave. */
@@ -40,28 +42,45 @@ export interface Round {
   readonly startMs: number;
   readonly idle: Memory;
   readonly underLoad: Memory;
-  readonly load: Readonly<Record<Workload, Load>>;
-  readonly latency: Latency;
-  /** CPU time for one request at the fixed rate, microseconds. */
-  readonly pacedCpu: number;
+  readonly load: ReadonlyMap<Workload, Load>;
+  /** Null where it was not measured. */
+  readonly paced: Paced | null;
 }
 
-/** The program behind all proxies: nginx on the load's core, 100 bytes for every request. */
+/** At the fixed rate. */
+export interface Paced {
+  readonly latency: Latency;
+  /** CPU time for one request, microseconds. */
+  readonly cpu: number;
+}
+
+/** The programs behind all proxies, on the load's core. */
 export interface Origin {
+  /** nginx: 100 bytes for every request, and large ones. */
   readonly port: number;
+  /** nghttpd: a message of 100 bytes and a status, for every call. */
+  readonly grpcPort: number;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 export async function startOrigin(): Promise<Origin> {
   const folder = temporaryFolder();
-  const port = freePort();
-  const server = `server { listen 127.0.0.1:${port} backlog=1024; location / { return 200 "${"x".repeat(100)}"; } }`;
+  const [port, grpcPort] = [freePort(), freePort()];
+  for (const megabytes of [1, 16]) {
+    await folder.write(`www/api/${megabytes}mb`, "x".repeat(megabytes * 1024 * 1024));
+  }
+  const server = `server { listen 127.0.0.1:${port} backlog=1024; location / { return 200 "${"x".repeat(100)}"; }
+    location ~ mb$ { root ${folder.path}/www; } }`;
   const nginx = startPinned(LOAD_CORE, await nginxCommand(folder, server));
+  await folder.write("grpc/api/Get", `\0\0\0\0d${"x".repeat(100)}`);
+  const flags = ["--no-tls", "-d", `${folder.path}/grpc`, "--trailer", "grpc-status: 0", "-a", "127.0.0.1"];
+  const nghttpd = startPinned(LOAD_CORE, ["nghttpd", ...flags, String(grpcPort)]);
   await eventually(() => request(port));
   return {
     port,
+    grpcPort,
     async [Symbol.asyncDispose]() {
-      await nginx.stop();
+      await Promise.all([nginx.stop(), nghttpd.stop()]);
       await folder[Symbol.asyncDispose]();
     },
   };
@@ -82,10 +101,10 @@ export async function playRound(peer: Peer, kind: Case, origin: Origin, authorit
       await listens(hop.port, log);
     }
     const { port } = hops[0]!;
-    await answers(port, log);
+    await (kind.takes === "http1" ? answers(port, log) : answersHttp2(port, log));
     const startMs = performance.now() - began;
     await Bun.sleep(plan.idle * 1000);
-    return { startMs, ...(await measure(programs, port, plan)) };
+    return { startMs, ...(await measure(programs, port, kind, plan)) };
   } finally {
     await Promise.all(programs.map((program) => program.stop()));
   }
@@ -97,36 +116,42 @@ export async function directLatency(origin: Origin, plan: Plan): Promise<Latency
   return await pace(origin.port, plan.pace);
 }
 
-async function measure(programs: readonly Pinned[], port: number, plan: Plan): Promise<Omit<Round, "startMs">> {
+async function measure(programs: readonly Pinned[], port: number, kind: Case, plan: Plan) {
   const idle = memoryOf(programs);
-  const load: Partial<Record<Workload, Load>> = {};
+  const load = new Map<Workload, Load>();
   let underLoad = idle;
-  for (const workload of WORKLOADS) {
-    await saturate(port, workload, plan.warmUp);
-    load[workload] = await saturated(programs, port, workload, plan.saturate);
+  for (const workload of kind.workloads) {
+    await workload.run(port, plan.warmUp);
+    load.set(workload, await saturated(programs, port, workload, plan.saturate));
     underLoad = larger(underLoad, memoryOf(programs));
   }
+  return { idle, underLoad, load, paced: kind.paced ? await atRate(programs, port, plan) : null };
+}
+
+async function atRate(programs: readonly Pinned[], port: number, plan: Plan): Promise<Paced> {
   await pace(port, 1);
   const before = cpuMicros(programs);
   const latency = await pace(port, plan.pace);
-  const pacedCpu = (cpuMicros(programs) - before) / (1000 * plan.pace);
-  return { idle, underLoad, load: load as Record<Workload, Load>, latency, pacedCpu };
+  return { latency, cpu: (cpuMicros(programs) - before) / (RATE * plan.pace) };
 }
 
 async function saturated(programs: readonly Pinned[], port: number, workload: Workload, seconds: number) {
   const began = performance.now();
   const [cpu, core] = [cpuMicros(programs), coreMicros(PROXY_CORE)];
-  const seen = await saturate(port, workload, seconds);
+  const seen = await workload.run(port, seconds);
   const used = cpuMicros(programs) - cpu;
   const others = coreMicros(PROXY_CORE) - core - used;
-  return { ...seen, cpu: used / seen.requests, foreign: Math.max(0, others / 1000 / (performance.now() - began)) };
+  const cpuPerUnit = used / (seen.requests * workload.units);
+  return { ...seen, cpu: cpuPerUnit, foreign: Math.max(0, others / 1000 / (performance.now() - began)) };
 }
 
 async function layOut(kind: Case, origin: Origin, authority: Certificates, folder: Folder): Promise<readonly Hop[]> {
   const identity = await authority.issue(SPIFFE_ID, 3600, HOSTNAME);
   const [front, back, admin, otherAdmin] = [freePort(), freePort(), freePort(), freePort()];
-  const plain = { accepts: "plain", dials: "plain", identity, policy: kind === "one hop, one policy" } as const;
-  if (kind !== "mutual TLS, two hops") return [{ ...plain, folder, port: front, upstream: origin.port, admin }];
+  const { policy, takes } = kind;
+  const upstream = kind.origin === "http1" ? origin.port : origin.grpcPort;
+  const plain = { accepts: "plain", dials: "plain", identity, policy, takes, speaks: kind.origin } as const;
+  if (kind.hops === 1) return [{ ...plain, folder, port: front, upstream, admin }];
   const far: Folder = {
     ...folder,
     path: `${folder.path}/far`,
@@ -134,8 +159,8 @@ async function layOut(kind: Case, origin: Origin, authority: Certificates, folde
   };
   await output(["mkdir", far.path]);
   return [
-    { ...plain, folder, dials: "tls", port: front, upstream: back, admin },
-    { ...plain, folder: far, accepts: "tls", port: back, upstream: origin.port, admin: otherAdmin },
+    { ...plain, folder, dials: "tls", speaks: takes, port: front, upstream: back, admin },
+    { ...plain, folder: far, accepts: "tls", port: back, upstream, admin: otherAdmin },
   ];
 }
 
@@ -147,6 +172,13 @@ function listens(port: number, log: string): Promise<unknown> {
 /** Waits for a 200 through all hops. */
 export function answers(port: number, log: string): Promise<unknown> {
   return orWhatItSaid(log, async () => (await request(port, { target: "/api/items" })).status === 200);
+}
+
+function answersHttp2(port: number, log: string): Promise<unknown> {
+  return orWhatItSaid(log, async () => {
+    await using client = await connectHttp2(port);
+    return (await client.response(client.request(get("/api/Get")))).status === "200";
+  });
 }
 
 async function orWhatItSaid(log: string, probe: () => Promise<unknown>): Promise<unknown> {

@@ -15,6 +15,7 @@ import { answers, freePort } from "./round.ts";
 
 /** Connections of each kind of traffic. */
 const TRAFFIC = { varied: 32, churn: 4, download: 4, upload: 4 } as const;
+const HTTP1 = { takes: "http1", speaks: "http1" } as const;
 const ROWS = 12;
 const QUIET_SECONDS = 10;
 /** How far the end may lie above the beginning: garbage of large bodies comes and goes by more than that. */
@@ -56,7 +57,16 @@ export async function soak(seconds: number): Promise<boolean> {
 async function startProxy(authority: Certificates, port: number, upstream: number) {
   const folder = temporaryFolder();
   const identity = await authority.issue(SPIFFE_ID, 3600);
-  const hop = { folder, port, accepts: "plain", upstream, dials: "plain", admin: freePort(), identity } as const;
+  const hop = {
+    folder,
+    port,
+    accepts: "plain",
+    upstream,
+    dials: "plain",
+    ...HTTP1,
+    admin: freePort(),
+    identity,
+  } as const;
   const log = `${folder.path}/log`;
   const command = await mesh.command({ ...hop, policy: true });
   return { folder, log, program: startPinned(PROXY_CORE, command, log) };

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { $ } from "bun";
+import type { Version } from "../case.ts";
 import { type Hop, type Peer, SPIFFE_ID } from "../peer.ts";
 
 const ENVIRONMENT = join(import.meta.dir, "..", ".venv");
@@ -42,7 +43,7 @@ async function config(hop: Hop): Promise<object> {
           address: address(hop.port),
           filter_chains: [
             {
-              filters: [connectionManager(hop.policy)],
+              filters: [connectionManager(hop)],
               ...(hop.accepts === "tls" ? { transport_socket: tls.inbound } : {}),
             },
           ],
@@ -58,19 +59,27 @@ async function config(hop: Hop): Promise<object> {
             endpoints: [{ lb_endpoints: [{ endpoint: { address: address(hop.upstream) } }] }],
           },
           ...(hop.dials === "tls" ? { transport_socket: tls.outbound } : {}),
+          ...(hop.speaks === "http2" ? { typed_extension_protocol_options: HTTP2_OPTIONS } : {}),
         },
       ],
     },
   };
 }
 
-function connectionManager(policy: boolean): object {
+const HTTP2_OPTIONS = {
+  "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+    "@type": `${EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions`,
+    explicit_http_config: { http2_protocol_options: {} },
+  },
+};
+
+function connectionManager({ policy, takes }: Hop): object {
   return {
     name: "envoy.filters.network.http_connection_manager",
     typed_config: {
       "@type": `${EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
       stat_prefix: "proxy",
-      codec_type: "HTTP1",
+      codec_type: takes === "http2" ? "HTTP2" : "HTTP1",
       route_config: {
         virtual_hosts: [
           {
@@ -106,7 +115,7 @@ end`,
   },
 };
 
-async function contexts({ folder, identity }: Hop): Promise<{ inbound: object; outbound: object }> {
+async function contexts({ folder, identity, takes, speaks }: Hop): Promise<{ inbound: object; outbound: object }> {
   const common = {
     tls_params: { tls_minimum_protocol_version: "TLSv1_3", tls_maximum_protocol_version: "TLSv1_3" },
     tls_certificates: [
@@ -120,17 +129,17 @@ async function contexts({ folder, identity }: Hop): Promise<{ inbound: object; o
       match_typed_subject_alt_names: [{ san_type: "URI", matcher: { exact: SPIFFE_ID } }],
     },
   };
-  const context = (name: string, more: object): object => ({
+  const context = (name: string, version: Version, more: object): object => ({
     name: "envoy.transport_sockets.tls",
     typed_config: {
       "@type": `${EXTENSIONS}.transport_sockets.tls.v3.${name}`,
-      common_tls_context: common,
+      common_tls_context: version === "http2" ? { ...common, alpn_protocols: ["h2"] } : common,
       ...more,
     },
   });
   return {
-    inbound: context("DownstreamTlsContext", { require_client_certificate: true }),
-    outbound: context("UpstreamTlsContext", {}),
+    inbound: context("DownstreamTlsContext", takes, { require_client_certificate: true }),
+    outbound: context("UpstreamTlsContext", speaks, {}),
   };
 }
 

@@ -1,4 +1,5 @@
 import { lacking } from "../../harness/mod.ts";
+import type { Version } from "../case.ts";
 import { HOSTNAME, type Hop, type Peer } from "../peer.ts";
 
 export const haproxy: Peer = {
@@ -11,10 +12,11 @@ export const haproxy: Peer = {
   },
 };
 
-function config({ folder, port, accepts, upstream, dials, admin }: Hop): string {
+function config({ folder, port, accepts, takes, upstream, dials, speaks, admin }: Hop): string {
   const files = `ssl crt ${folder.path}/identity.pem ca-file ${folder.path}/bundle.pem verify required`;
-  const bind = accepts === "tls" ? `${files} ssl-min-ver TLSv1.3` : "";
-  const server = dials === "tls" ? `${files} ssl-min-ver TLSv1.3 verifyhost ${HOSTNAME} sni str(${HOSTNAME})` : "";
+  const secure = `${files} ssl-min-ver TLSv1.3`;
+  const bind = words(accepts === "tls" ? secure : "", takes, accepts);
+  const server = words(dials === "tls" ? `${secure} verifyhost ${HOSTNAME} sni str(${HOSTNAME})` : "", speaks, dials);
   return `
 global
   nbthread 1
@@ -35,4 +37,9 @@ frontend metrics
   bind 127.0.0.1:${admin}
   http-request use-service prometheus-exporter if { path /metrics }
 `;
+}
+
+function words(tls: string, version: Version, transport: Hop["accepts"]): string {
+  if (version === "http1") return tls;
+  return transport === "tls" ? `${tls} alpn h2` : "proto h2";
 }

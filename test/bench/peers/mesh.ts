@@ -26,12 +26,12 @@ export const mesh: Peer = {
 };
 
 /** Between two of ours, requests share HTTP/2 connections, as proxies of one mesh do by themselves. */
-function resources({ upstream, policy, dials }: Hop): string {
+function resources({ upstream, policy, dials, speaks }: Hop): string {
   return `${policy ? CANARY : ""}apiVersion: v1
 kind: Service
 metadata: { name: web }
 spec:
-  ports: [{ name: http, port: 80, appProtocol: ${dials === "tls" ? "http2" : "http"} }]
+  ports: [{ name: http, port: 80, appProtocol: ${dials === "tls" || speaks === "http2" ? "http2" : "http"} }]
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice

@@ -28,24 +28,30 @@ ${http}
   return ["nginx", "-p", folder.path, "-e", "stderr", "-c", await folder.write("nginx.conf", config)];
 }
 
-async function server({ folder, port, accepts, upstream, dials, admin, identity }: Hop): Promise<string> {
+async function server(hop: Hop): Promise<string> {
+  const { folder, port, accepts, takes, upstream, dials, speaks, admin, identity } = hop;
   const certificate = await folder.write("certificate.pem", identity.certificate);
   const key = await folder.write("key.pem", identity.privateKey);
   const bundle = await folder.write("bundle.pem", identity.bundle);
   const inbound = `ssl_certificate ${certificate}; ssl_certificate_key ${key}; ssl_client_certificate ${bundle};
     ssl_verify_client on; ssl_protocols TLSv1.3;`;
-  const outbound = `proxy_ssl_certificate ${certificate}; proxy_ssl_certificate_key ${key};
-    proxy_ssl_trusted_certificate ${bundle}; proxy_ssl_verify on; proxy_ssl_name ${HOSTNAME};
-    proxy_ssl_server_name on; proxy_ssl_protocols TLSv1.3;`;
+  // HTTP/2 goes on only as gRPC.
+  const way = speaks === "http2" ? "grpc" : "proxy";
+  const outbound = `${way}_ssl_certificate ${certificate}; ${way}_ssl_certificate_key ${key};
+    ${way}_ssl_trusted_certificate ${bundle}; ${way}_ssl_verify on; ${way}_ssl_name ${HOSTNAME};
+    ${way}_ssl_server_name on; ${way}_ssl_protocols TLSv1.3;`;
+  const secure = dials === "tls" ? "s" : "";
+  const pass =
+    way === "grpc"
+      ? `grpc_pass grpc${secure}://web;`
+      : `proxy_pass http${secure}://web; proxy_http_version 1.1; proxy_set_header Connection "";`;
   return `
   upstream web { server 127.0.0.1:${upstream}; keepalive 256; keepalive_requests 1000000000; keepalive_timeout 600s; }
   server {
-    listen 127.0.0.1:${port}${accepts === "tls" ? " ssl" : ""};
+    listen 127.0.0.1:${port}${accepts === "tls" ? " ssl" : ""}${takes === "http2" ? " http2" : ""};
     ${accepts === "tls" ? inbound : ""}
     location /api/ {
-      proxy_pass ${dials === "tls" ? "https" : "http"}://web;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
+      ${pass}
       ${dials === "tls" ? outbound : ""}
     }
     location / { return 404; }
