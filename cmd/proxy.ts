@@ -1,5 +1,6 @@
-import { childCompiler, type ProxyOptions, type ProxySource, startProxy } from "../core/app/mod.ts";
-import { text, toggle } from "./flag.ts";
+import { childCompiler, type GatewayChoice, type ProxyOptions, type ProxySource, startProxy } from "../core/app/mod.ts";
+import { IP_ADDRESS, isDnsSubdomain, isIpAddress } from "../core/config/mod.ts";
+import { count, list, text, toggle, valued, withDefault } from "./flag.ts";
 import { sameProgram } from "./self.ts";
 import {
   announce,
@@ -21,16 +22,32 @@ export const verb = defineVerb({
     ...SERVING_FLAGS,
     config: text({ hint: "DIR", about: "manifests to serve without a control plane; reloaded when they change" }),
     identity: text(IDENTITY),
+    gateway: list(
+      valued("a Gateway like NAME or NAMESPACE/NAME, or *", parseGateway, {
+        hint: "NAME",
+        about: "Gateway whose listeners it serves; NAMESPACE/NAME elsewhere, * for all",
+      }),
+    ),
+    gatewayBind: withDefault(
+      valued(IP_ADDRESS, (given) => (isIpAddress(given) ? given : null), {
+        hint: "ADDRESS",
+        about: "where a Gateway without an address of its own listens",
+      }),
+      "0.0.0.0",
+    ),
+    gatewayPortOffset: count({ hint: "N", about: "added to every port of a Gateway: 8000 makes 80 port 8080" }),
     upstreamTls: toggle("TLS toward endpoints of which no identity is known, with --identity"),
   },
   details: [
     "Runs the data plane until a signal, then drains. With --config it serves what the manifests say, alone: an edge",
     "proxy from one directory. With --control it joins a mesh: it gets its identity and configuration from there,",
-    "keeps the last good of both on disk, and registers the app behind --port.",
+    "keeps the last good of both on disk, and registers the app behind --port. With --gateway it serves the listeners",
+    "of a Gateway, with either: ports are opened and closed as the Gateway says.",
   ].join(" "),
   examples: [
     ["mesh proxy --config examples/edge --listen 127.0.0.1:8080=web", "an edge proxy from files"],
     ["mesh proxy --config policies --outbound 127.0.0.1:3128", "a forward proxy from files"],
+    ["mesh proxy --config examples/gateway --gateway edge", "the listeners of a Gateway, from files"],
     ["mesh proxy --name web --port 8080 --control 127.0.0.1:15012 --token TOKEN", "a sidecar of an app on port 8080"],
   ],
   async run({ flags }) {
@@ -39,16 +56,19 @@ export const verb = defineVerb({
     const hasControl = flags.control.length > 0;
     if (hasControl === (flags.config !== null))
       throw new Usage("give either --config DIR or --control HOST:PORT", "proxy");
-    if (flags.config !== null && flags.listen.length === 0 && flags.outbound === null)
-      throw new Usage("--listen is missing: say ADDR=SERVICE", "proxy");
+    const isGateway = flags.gateway.length > 0;
+    if (flags.config !== null && flags.listen.length === 0 && flags.outbound === null && !isGateway)
+      throw new Usage("--listen or --gateway is missing: say ADDR=SERVICE, or the name of a Gateway", "proxy");
     if (flags.upstreamTls && credentials === null) throw new Usage("--upstream-tls needs --identity", "proxy");
-    const outbound = flags.outbound ?? { host: "127.0.0.1", port: 15001 };
+    // A gateway has no app that would call out through it, unless somebody says so.
+    const outbound = flags.outbound ?? (isGateway ? null : { host: "127.0.0.1", port: 15001 });
     // From files there is no workload, and so nothing that peers could reach.
     const sidecar = hasControl ? sidecarPlans(flags, outbound) : sidecarPlans({ ...flags, port: [] }, flags.outbound);
     const options: ProxyOptions = {
       ...commonOptions(flags, log),
       source: flags.config === null ? await controlSource(flags, log) : filesIn(flags.config),
       listeners: [...sidecar, ...listenPlans(flags, credentials !== null || hasControl)],
+      gateways: isGateway ? gatewayChoice(flags) : null,
       mayMove: flags.outbound === null ? ["outbound"] : [],
       credentials,
       upstreamTls: flags.upstreamTls,
@@ -71,4 +91,21 @@ export const verb = defineVerb({
 
 function filesIn(directory: string): ProxySource {
   return { kind: "files", directory, compile: childCompiler([...sameProgram(), "compile"]) };
+}
+
+/** `*`, or a name as the data plane has it. */
+function parseGateway(given: string): string | null {
+  if (given === "*") return given;
+  const parts = given.split("/");
+  return parts.length <= 2 && parts.every(isDnsSubdomain) ? given : null;
+}
+
+function gatewayChoice(flags: {
+  readonly gateway: readonly string[];
+  readonly namespace: string;
+  readonly gatewayBind: string;
+  readonly gatewayPortOffset: number | null;
+}): GatewayChoice {
+  const names = flags.gateway.map((name) => (name === "*" || name.includes("/") ? name : `${flags.namespace}/${name}`));
+  return { names, bind: flags.gatewayBind, portOffset: flags.gatewayPortOffset ?? 0 };
 }

@@ -5,6 +5,7 @@ import type { Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
 /** What the main thread calls in a worker; each is answered. */
 export type WorkerCall =
   | { readonly call: "open"; readonly plans: readonly ListenerPlan[] }
+  | { readonly call: "shut"; readonly plans: readonly ListenerPlan[] }
   | { readonly call: "apply"; readonly model: unknown }
   | { readonly call: "identify"; readonly credentials: Credentials }
   | { readonly call: "drain"; readonly deadlineMs: number }

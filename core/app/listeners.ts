@@ -12,16 +12,19 @@ import {
 import {
   type ConnectionFacts,
   type ConnectionLimit,
+  type Direction,
   handOver,
   type Listener,
   listen,
   type Wire,
   type WireOwner,
 } from "../listener/mod.ts";
-import { forwardWay, inboundWay, serviceWay, type Way } from "../proxy/mod.ts";
+import { forwardWay, gatewayWay, inboundWay, serviceWay, type Way } from "../proxy/mod.ts";
+import type { Snapshot } from "../snapshot/mod.ts";
 import type { MeshMetrics } from "../telemetry/mod.ts";
+import { GatewayDoor } from "./gateway-door.ts";
 import { leadsTo } from "./own-address.ts";
-import type { Bound, ListenerPlan, PlanePlan } from "./plan.ts";
+import { type Bound, isSamePlace, type ListenerPlan, type PlanePlan } from "./plan.ts";
 import type { Trust } from "./trust.ts";
 
 const HEAD_TIMEOUT_MS = 10_000;
@@ -42,6 +45,7 @@ export interface ListenersOptions {
   readonly http2: Http2Kit;
   readonly metrics: MeshMetrics;
   readonly log: Log;
+  readonly snapshot: () => Snapshot;
   readonly handler: (way: Way) => RequestHandler;
   readonly bug: (error: unknown) => void;
 }
@@ -51,16 +55,25 @@ type Served = ServerConnection | ServerMux;
 
 interface Open {
   readonly plan: ListenerPlan;
+  /** Of a gateway's port. */
+  readonly door: GatewayDoor | null;
   listener: Listener;
   /** Plaintext is refused. */
   strict: boolean;
+}
+
+/** What the connections of one way have in common. */
+interface Codecs {
+  readonly http1: ServerSettings;
+  readonly http2: Http2ServerSettings;
 }
 
 /** The listeners of one worker, and the connections that came by them. */
 export class Listeners {
   readonly #options: ListenersOptions;
   readonly #open: Open[] = [];
-  readonly #connections = new Set<Served>();
+  /** With the plan of the listener each came by. */
+  readonly #connections = new Map<Served, ListenerPlan>();
   readonly #limit: ConnectionLimit;
   #isDraining = false;
 
@@ -72,35 +85,74 @@ export class Listeners {
   /** @throws {ListenFailed} */
   open(plans: readonly ListenerPlan[], strict: boolean): readonly Bound[] {
     return plans.map((plan) => {
-      const listener = this.#listen(plan, plan.port, strict);
-      this.#open.push({ plan, listener, strict });
+      const door = plan.kind === "gateway" ? this.#gatewayDoor(plan) : null;
+      const listener = this.#listen(plan, plan.port, strict, door);
+      this.#open.push({ plan, door, listener, strict });
       return { name: plan.name, hostname: listener.hostname, port: listener.port };
     });
   }
 
-  #listen(plan: ListenerPlan, port: number, strict: boolean): Listener {
+  /** Stops accepting at these; what came by them goes on, and closes its connection behind it. */
+  shut(plans: readonly ListenerPlan[]): void {
+    for (const plan of plans) {
+      const i = this.#open.findIndex((entry) => isSamePlace(entry.plan, plan));
+      if (i < 0) continue;
+      const [entry] = this.#open.splice(i, 1);
+      entry!.listener.stop();
+      this.#drain((_, of) => of === entry!.plan);
+    }
+  }
+
+  #gatewayDoor(plan: Extract<ListenerPlan, { kind: "gateway" }>): GatewayDoor {
+    const { snapshot, deadlines, stage, bug } = this.#options;
+    const codecs = new Map<Way, Codecs>();
+    return new GatewayDoor({
+      ...{ plan, snapshot, deadlines, bug, seed: this.#options.plan.seed, handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS },
+      serve: (wire, facts, way) => {
+        let settings = codecs.get(way);
+        if (settings === undefined) {
+          settings = this.#codecs(way, plan);
+          codecs.set(way, settings);
+        }
+        return this.#accept(wire, facts, plan, settings);
+      },
+      refused: (reason, remote) => this.#refused(plan, "gateway", reason, remote),
+      flush: () => stage.flush(),
+    });
+  }
+
+  #listen(plan: ListenerPlan, port: number, strict: boolean, door: GatewayDoor | null): Listener {
     const { trust, deadlines, stage, bug } = this.#options;
-    const way = wayOf(plan);
-    const http2 = this.#http2Settings(way, plan);
-    const http1 = this.#settings(way, http2);
     const isMesh = plan.transport === "mesh";
+    const isPlain = plan.transport === "plain" || plan.transport === "gateway";
+    const direction = directionOf(plan);
     return listen({
       name: plan.name,
-      direction: way.direction,
+      direction,
       hostname: plan.hostname,
       port,
       // A listener whose mTLS mode changes is bound a second time before the first one stops.
       reusePort: this.#options.plan.shared || isMesh,
-      transport: plan.transport === "plain" ? "plain" : isMesh && !strict ? "sniff" : "tls",
-      tls: plan.transport === "plain" ? null : trust.server(isMesh),
+      transport: isPlain ? "plain" : isMesh && !strict ? "sniff" : "tls",
+      tls: isPlain ? null : trust.server(isMesh),
       limit: this.#limit,
       deadlines,
       flush: () => stage.flush(),
       handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
-      accept: (wire, facts) => this.#accept(wire, facts, http1, http2),
-      refused: (reason, remote) => this.#refused(plan, way, reason, remote),
+      accept: door === null ? this.#acceptor(plan) : (wire, facts) => door.accept(wire, facts),
+      refused: (reason, remote) => this.#refused(plan, direction, reason, remote),
       bug,
     });
+  }
+
+  #acceptor(plan: ListenerPlan): (wire: Wire, facts: ConnectionFacts) => WireOwner {
+    const codecs = this.#codecs(wayOf(plan), plan);
+    return (wire, facts) => this.#accept(wire, facts, plan, codecs);
+  }
+
+  #codecs(way: Way, plan: ListenerPlan): Codecs {
+    const http2 = this.#http2Settings(way, plan);
+    return { http1: this.#settings(way, plan, http2), http2 };
   }
 
   #http2Settings(way: Way, plan: ListenerPlan): Http2ServerSettings {
@@ -117,7 +169,7 @@ export class Listeners {
     };
   }
 
-  #settings(way: Way, http2: Http2ServerSettings): ServerSettings {
+  #settings(way: Way, plan: ListenerPlan, http2: Http2ServerSettings): ServerSettings {
     const { handler, stage, deadlines, metrics } = this.#options;
     return {
       handler: handler(way),
@@ -128,28 +180,28 @@ export class Listeners {
       idleTimeoutMs: IDLE_TIMEOUT_MS,
       lingerMs: LINGER_MS,
       draining: () => this.#isDraining,
-      http2: (connection, bytes) => this.#switch(connection, bytes, http2),
+      http2: (connection, bytes) => this.#switch(connection, bytes, plan, http2),
       onClose: (connection) => this.#forget(connection),
       onIdleClose: (_connection, reason) => metrics.idleClosed.with(way.direction, reason).add(),
     };
   }
 
-  #accept(wire: Wire, facts: ConnectionFacts, http1: ServerSettings, http2: Http2ServerSettings): WireOwner {
+  #accept(wire: Wire, facts: ConnectionFacts, plan: ListenerPlan, { http1, http2 }: Codecs): WireOwner {
     const { connections, connectionsOpen } = this.#options.metrics;
     const connection = HTTP2_PROTOCOLS.has(facts.protocol)
       ? new ServerMux(wire, facts, http2)
       : new ServerConnection(wire, facts, http1);
-    this.#connections.add(connection);
+    this.#connections.set(connection, plan);
     connections.with(facts.direction).add();
     connectionsOpen.with(facts.direction).add(1);
     return connection;
   }
 
   /** The client has begun with the preface of HTTP/2. */
-  #switch(connection: ServerConnection, bytes: Buffer, http2: Http2ServerSettings): void {
+  #switch(connection: ServerConnection, bytes: Buffer, plan: ListenerPlan, http2: Http2ServerSettings): void {
     const mux = new ServerMux(connection.wire, connection.connection, http2);
     this.#connections.delete(connection);
-    this.#connections.add(mux);
+    this.#connections.set(mux, plan);
     handOver(connection.wire, mux);
     mux.received(bytes);
   }
@@ -159,7 +211,7 @@ export class Listeners {
     this.#options.metrics.connectionsOpen.with(connection.connection.direction).add(-1);
   }
 
-  #refused(plan: ListenerPlan, { direction }: Way, reason: string, remote: string): void {
+  #refused(plan: ListenerPlan, direction: Direction, reason: string, remote: string): void {
     this.#options.metrics.handshakesFailed.with(direction, reason).add();
     this.#options.log.warn("connection refused", { listener: plan.name, reason, remote });
   }
@@ -175,17 +227,22 @@ export class Listeners {
     for (const entry of this.#open) {
       if (entry.plan.transport !== "mesh" || entry.strict === strict) continue;
       const before = entry.listener;
-      entry.listener = this.#listen(entry.plan, before.port, strict);
+      entry.listener = this.#listen(entry.plan, before.port, strict, null);
       entry.strict = strict;
       before.stop();
-      if (strict) this.#endPlaintext(entry.plan.name);
+      if (strict) this.#drain((one, of) => of.name === entry.plan.name && !one.connection.secure);
     }
   }
 
-  #endPlaintext(listener: string): void {
-    for (const one of this.#connections) {
-      if (one.connection.listener === listener && !one.connection.secure) one.drain();
+  /** A newer snapshot serves: connections to listeners of gateways that it does not have end behind what is under way. */
+  review(): void {
+    for (const { plan, door } of this.#open) {
+      if (door !== null) this.#drain((one, of) => of === plan && !door.stillServes(one.connection));
     }
+  }
+
+  #drain(isMeant: (connection: Served, plan: ListenerPlan) => boolean): void {
+    for (const [connection, plan] of [...this.#connections]) if (isMeant(connection, plan)) connection.drain();
   }
 
   /** Whether a connection to this address would come back to one of ours. */
@@ -197,17 +254,23 @@ export class Listeners {
   drain(): void {
     this.#isDraining = true;
     for (const { listener } of this.#open) listener.stop();
-    for (const connection of this.#connections) connection.drain();
+    this.#drain(() => true);
   }
 
   /** Ends every connection now. */
   destroy(): void {
-    for (const connection of this.#connections) connection.destroy();
+    for (const connection of this.#connections.keys()) connection.destroy();
   }
+}
+
+function directionOf({ kind }: ListenerPlan): Direction {
+  return kind === "gateway" || kind === "inbound" ? kind : "outbound";
 }
 
 function wayOf(plan: ListenerPlan): Way {
   switch (plan.kind) {
+    case "gateway":
+      return gatewayWay(plan.gateway, plan.gatewayPort, null);
     case "service":
       return serviceWay(plan.host, plan.servicePort);
     case "forward":

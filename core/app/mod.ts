@@ -7,5 +7,6 @@
 export { accepting, type Child, ChildFailed, startChild } from "./child.ts";
 export { CompilerFailed, childCompiler } from "./compiler/child.ts";
 export type { CompiledDirectory, DirectoryCompiler } from "./compiler/model.ts";
+export type { GatewayChoice, GatewayProblem } from "./gateways.ts";
 export type { Bound, Credentials, ListenerPlan } from "./plan.ts";
 export { type Door, type ProxyOptions, type ProxySource, type RunningProxy, startProxy } from "./proxy.ts";

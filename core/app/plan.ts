@@ -8,13 +8,20 @@ export type ListenerPlan = {
   readonly hostname: string;
   /** 0: the kernel chooses; workers behind the first are told what it chose. */
   readonly port: number;
-  /** TLS with the proxy's own certificate; `mesh`: as the workload's mTLS mode says. */
-  readonly transport: "plain" | "tls" | "mesh";
+  /** TLS with the proxy's own certificate; `mesh`: as the workload's mTLS mode says; `gateway`: as the Gateway does. */
+  readonly transport: "plain" | "tls" | "mesh" | "gateway";
 } & (
   | { readonly kind: "service"; readonly host: string; readonly servicePort: number }
   | { readonly kind: "forward" }
   | { readonly kind: "inbound"; readonly appPort: number }
+  /** A port of a Gateway, by `<namespace>/<name>`; it may be bound to another number. */
+  | { readonly kind: "gateway"; readonly gateway: string; readonly gatewayPort: number }
 );
+
+/** Whether two plans are one listener: plans cross threads, and come back as others. */
+export function isSamePlace(a: ListenerPlan, b: ListenerPlan): boolean {
+  return a.name === b.name && a.hostname === b.hostname && a.port === b.port;
+}
 
 /** What a worker is started with; plain data, so that it can cross threads. */
 export interface PlanePlan {

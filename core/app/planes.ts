@@ -9,6 +9,8 @@ import { type PlaneHost, WorkerPlane } from "./worker-plane.ts";
 export interface Planes {
   /** Binds listeners in every worker; ports that were 0 are the same in all of them. */
   open(plans: readonly ListenerPlan[]): Promise<readonly Bound[]>;
+  /** Closes listeners in every worker; what came by them goes on. */
+  shut(plans: readonly ListenerPlan[]): Promise<void>;
   apply(model: SnapshotModel): Promise<void>;
   identify(credentials: Credentials): void;
   /** Stops accepting; resolves when nothing is under way, or at the deadline with what still is. */
@@ -34,6 +36,7 @@ export function localPlanes(plan: PlanePlan, host: PlaneHost, clock: Clock): Pla
       plans.forEach(assertFree);
       return plane.open(plans);
     },
+    shut: async (plans) => plane.shut(plans),
     apply: (model) => plane.apply(model),
     identify: (credentials) => plane.identify(credentials),
     drain: (deadlineMs) => drained(plane, clock, deadlineMs),

@@ -8,6 +8,7 @@ import { Aggregate, type EdgePeer, exposition, Region } from "../telemetry/mod.t
 import type { DirectoryCompiler } from "./compiler/model.ts";
 import { openDoors } from "./doors.ts";
 import { type FileSource, fileSource } from "./files.ts";
+import { chosenGateways, type GatewayChoice, GatewayPorts, type GatewayProblem } from "./gateways.ts";
 import { Names } from "./names.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
 import { localPlanes, type Planes } from "./planes.ts";
@@ -29,6 +30,8 @@ export type ProxySource =
 export interface ProxyOptions {
   readonly source: ProxySource;
   readonly listeners: readonly ListenerPlan[];
+  /** Null for a proxy that is no gateway. @default null */
+  readonly gateways?: GatewayChoice | null;
   /** The workload is registered by `announce()` only, once the app is up. */
   readonly heldBack?: boolean;
   /** Names of listeners that take another port where theirs is taken. */
@@ -58,7 +61,10 @@ export interface Door {
 }
 
 export interface RunningProxy {
+  /** Everything that is bound now; the ports of gateways come and go. */
   readonly bound: readonly Bound[];
+  /** Ports of gateways that could not be bound, and why. */
+  readonly gatewayProblems: readonly GatewayProblem[];
   readonly doors: { readonly admin: Address | null; readonly health: Address | null; readonly metrics: Address | null };
   /** Resolves when it serves with a configuration and, beside a control plane, an identity. */
   readonly ready: Promise<void>;
@@ -88,6 +94,17 @@ export class NoSuchService extends MeshError {
   }
 }
 
+/** No manifest has the Gateway that is to be run. */
+export class NoSuchGateway extends MeshError {
+  override readonly name = "NoSuchGateway";
+  readonly code = "MESH_NO_SUCH_GATEWAY";
+  readonly source = "mesh";
+
+  constructor(gateway: string, directory: string, known: readonly string[]) {
+    super(`Cannot run "${gateway}": "${directory}" has no such Gateway; it has ${known.join(", ") || "none"}`);
+  }
+}
+
 /** Builds a proxy, in order: data plane, listeners, side doors, configuration. */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const proxy = new MeshProxy(options);
@@ -104,11 +121,12 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
 const COUNTER_KEYS = 16_384;
 
 class MeshProxy implements RunningProxy, DataPlane {
-  bound: readonly Bound[] = [];
   onDrainAsked: (() => void) | null = null;
   readonly #options: ProxyOptions;
   readonly #aggregate = new Aggregate();
   readonly #planes: Planes;
+  readonly #gateways: GatewayPorts | null;
+  #explicit: readonly Bound[] = [];
   readonly #ready = Promise.withResolvers<void>();
   readonly #applied: ReturnType<typeof appliedCounters>;
   #admin: Awaited<ReturnType<typeof openDoors>> | null = null;
@@ -130,11 +148,19 @@ class MeshProxy implements RunningProxy, DataPlane {
     this.#planes = this.#makePlanes();
     const { clock, log, dns } = options;
     this.#names = new Names({ clock, log, resolver: () => nameResolver(dns), changed: () => void this.#refill() });
+    const { gateways = null } = options;
+    this.#gateways = gateways === null ? null : new GatewayPorts(gateways, this.#planes, clock, log);
     this.#gauges();
   }
 
   get ready(): Promise<void> {
     return this.#ready.promise;
+  }
+  get bound(): readonly Bound[] {
+    return [...this.#explicit, ...(this.#gateways?.bound ?? [])];
+  }
+  get gatewayProblems(): readonly GatewayProblem[] {
+    return this.#gateways?.problems ?? [];
   }
   get doors() {
     return this.#admin?.addresses ?? { admin: null, health: null, metrics: null };
@@ -175,8 +201,9 @@ class MeshProxy implements RunningProxy, DataPlane {
     if (source.kind === "files") {
       await this.#startFiles(source);
       this.#checkServices(source.directory);
+      this.#checkGateways(source.directory);
     }
-    this.bound = await this.#open();
+    this.#explicit = await this.#open();
     this.#admin = await openDoors(this.#options.doors, this.#sources(), this.#options.log);
     this.#startTrim();
     if (source.kind === "control") await this.#startDiscovery(source);
@@ -194,6 +221,14 @@ class MeshProxy implements RunningProxy, DataPlane {
         directory,
         services.map(({ name }) => name),
       );
+  }
+
+  #checkGateways(directory: string): void {
+    const { gateways = null } = this.#options;
+    if (gateways === null || this.#model === null) return;
+    const known = chosenGateways(this.#model, { ...gateways, names: ["*"] }).map(({ name }) => name);
+    const wrong = gateways.names.find((name) => name !== "*" && !known.includes(name));
+    if (wrong !== undefined) throw new NoSuchGateway(wrong, directory, known);
   }
 
   /** One after the other, so that the name of a taken address is known. */
@@ -220,7 +255,7 @@ class MeshProxy implements RunningProxy, DataPlane {
     const { clock, log, random, listeners } = this.#options;
     const inbound = new Map<number, number>();
     listeners.forEach((plan, i) => {
-      if (plan.kind === "inbound") inbound.set(plan.appPort, this.bound[i]!.port);
+      if (plan.kind === "inbound") inbound.set(plan.appPort, this.#explicit[i]!.port);
     });
     const { startDiscovery } = await import("../discovery/mod.ts");
     this.#discovery = startDiscovery({
@@ -261,6 +296,7 @@ class MeshProxy implements RunningProxy, DataPlane {
       this.#applied.refused.add();
       throw error;
     }
+    await this.#gateways?.follow(model);
   }
 
   /** A name has other addresses: the revision stays, its endpoints change. */
@@ -365,6 +401,7 @@ class MeshProxy implements RunningProxy, DataPlane {
     this.#ready.reject(new Error("the proxy is stopping"));
     this.#trim?.close();
     this.#names.close();
+    this.#gateways?.close();
     this.#files?.close();
     await this.#discovery?.close();
     await this.#planes.close();

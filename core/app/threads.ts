@@ -2,7 +2,7 @@ import { type Clock, messageOf } from "../base/mod.ts";
 import { assertFree } from "../listener/mod.ts";
 import { type WorkerCall, WorkerLost } from "./calls.ts";
 import type { ClusterReport } from "./cluster-report.ts";
-import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
+import { type Bound, type Credentials, isSamePlace, type ListenerPlan, type PlanePlan } from "./plan.ts";
 import type { Planes } from "./planes.ts";
 import { spawnWorker, Thread, type ThreadsHost, type WorkerPort } from "./thread.ts";
 
@@ -94,6 +94,12 @@ export class Threads implements Planes {
     await Promise.all(rest.map((thread) => thread.calls.call({ call: "open", plans: settled })));
     this.#told.plans.push(...settled);
     return bound;
+  }
+
+  async shut(plans: readonly ListenerPlan[]): Promise<void> {
+    const isShut = (told: ListenerPlan): boolean => plans.some((plan) => isSamePlace(plan, told));
+    this.#told.plans.splice(0, this.#told.plans.length, ...this.#told.plans.filter((told) => !isShut(told)));
+    await this.#ask(this.#live(), { call: "shut", plans });
   }
 
   /** A worker that replaced another meanwhile has been told the model before: it gets this one behind it. */

@@ -145,6 +145,7 @@ export class WorkerPlane {
       http2: this.#http2,
       metrics: this.#metrics,
       log: this.#host.log,
+      snapshot: () => this.#mesh.snapshot,
       handler: (way) => this.#serving.handler(way),
       bug: (error) => this.#bug(error),
     });
@@ -164,6 +165,12 @@ export class WorkerPlane {
   /** @throws {ListenFailed} */
   open(plans: readonly ListenerPlan[]): readonly Bound[] {
     return this.#listeners.open(plans, isStrict(this.#mesh.snapshot));
+  }
+
+  /** Stops accepting at listeners that were opened; what came by them goes on. */
+  shut(plans: readonly ListenerPlan[]): void {
+    this.#listeners.shut(plans);
+    this.#stage.flush();
   }
 
   /**
@@ -187,6 +194,7 @@ export class WorkerPlane {
     // In front of the swap: where plaintext cannot be refused, nothing is as the model says.
     this.#listeners.rebind(isStrict(snapshot));
     this.#mesh.snapshot = snapshot;
+    this.#listeners.review();
     this.#parked.review();
     this.#upstream.retain(new Set<Endpoint>([...snapshot.endpoints(), ...this.#egress.endpoints()]));
     this.#stage.flush();

@@ -53,6 +53,8 @@ async function answer(plane: WorkerPlane, body: WorkerCall): Promise<unknown> {
   switch (body.call) {
     case "open":
       return plane.open(body.plans);
+    case "shut":
+      return plane.shut(body.plans);
     case "apply":
       return await plane.apply(body.model as SnapshotModel);
     case "identify":

@@ -10,6 +10,10 @@ export interface CertificateFacts {
   readonly notAfter: number;
   /** URI names of the subject, as they stand. */
   readonly uris: readonly string[];
+  /** DNS names of the subject, as they stand; they may begin with "*.". */
+  readonly hosts: readonly string[];
+  /** IP addresses of the subject as text. */
+  readonly addresses: readonly string[];
   /** It may sign other certificates, by its basic constraints or its key usage. */
   readonly isAuthority: boolean;
   /** SubjectPublicKeyInfo, DER. */
@@ -19,7 +23,9 @@ export interface CertificateFacts {
 const ID_KEY_USAGE = "551d0f";
 const ID_SUBJECT_ALT_NAME = "551d11";
 const ID_BASIC_CONSTRAINTS = "551d13";
+const DNS_NAME = 0x82;
 const URI_NAME = 0x86;
+const IP_NAME = 0x87;
 const EXTENSIONS = 0xa3;
 const VERSION = 0xa0;
 // keyCertSign and cRLSign, bits 5 and 6 counted from the most significant one.
@@ -42,11 +48,14 @@ export function readCertificate(bytes: Uint8Array): CertificateFacts {
   const [serial, , , validity, , publicKey] = fields;
   const [from, until] = children(only(validity, Tag.SEQUENCE));
   const extensions = readExtensions(fields.find((field) => field.tag === EXTENSIONS));
+  const names = subjectNames(extensions.get(ID_SUBJECT_ALT_NAME));
   return Object.freeze({
     serial: hex(only(serial, Tag.INTEGER).body).replace(/^(00)+/, ""),
     notBefore: timeOf(from),
     notAfter: timeOf(until),
-    uris: urisOf(extensions.get(ID_SUBJECT_ALT_NAME)),
+    uris: namesOf(URI_NAME, names),
+    hosts: namesOf(DNS_NAME, names),
+    addresses: addressesOf(names),
     isAuthority: isAuthority(extensions.get(ID_BASIC_CONSTRAINTS), extensions.get(ID_KEY_USAGE)),
     publicKey: only(publicKey, Tag.SEQUENCE).whole,
   });
@@ -81,10 +90,23 @@ function readExtensions(element: DerElement | undefined): Map<string, Uint8Array
   return found;
 }
 
-function urisOf(names: Uint8Array | undefined): string[] {
-  if (names === undefined) return [];
-  const uris = readChildren(readDer(names)[0]).filter((name) => name.tag === URI_NAME);
-  return uris.map((name) => Buffer.from(name.body).toString("latin1"));
+function subjectNames(extension: Uint8Array | undefined): readonly DerElement[] {
+  return extension === undefined ? [] : readChildren(readDer(extension)[0]);
+}
+
+function namesOf(kind: number, names: readonly DerElement[]): string[] {
+  return names.filter(({ tag }) => tag === kind).map(({ body }) => Buffer.from(body).toString("latin1"));
+}
+
+function addressesOf(names: readonly DerElement[]): string[] {
+  return names.filter(({ tag }) => tag === IP_NAME).map(({ body }) => addressText(body));
+}
+
+/** IPv6 with all its groups: whoever compares writes the other one so too. */
+function addressText(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join(".");
+  const groups = Array.from({ length: bytes.length >> 1 }, (_, i) => (bytes[i * 2]! << 8) | bytes[i * 2 + 1]!);
+  return groups.map((group) => group.toString(16)).join(":");
 }
 
 function isAuthority(constraints: Uint8Array | undefined, usage: Uint8Array | undefined): boolean {

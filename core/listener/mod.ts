@@ -11,4 +11,5 @@ export {
   listen,
   type ServerTls,
 } from "./listen.ts";
+export { type Agreed, type UpgradeOptions, upgrade } from "./upgrade.ts";
 export { type ConnectionFacts, type Direction, handOver, socketHandlers, type Wire, type WireOwner } from "./wire.ts";
