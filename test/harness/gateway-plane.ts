@@ -1,4 +1,5 @@
 import { type GatewayChoice, GatewayPorts, type GatewayProblem } from "../../core/app/gateways.ts";
+import type { PlanePlan } from "../../core/app/plan.ts";
 import { localPlanes } from "../../core/app/planes.ts";
 import { jsonLog, systemClock } from "../../core/base/mod.ts";
 import type { ClusterModel } from "../../core/cluster/mod.ts";
@@ -25,9 +26,9 @@ export async function startGatewayPlane(choice: Partial<GatewayChoice> = {}): Pr
   const aggregate = new Aggregate();
   const warnings: string[] = [];
   const log = jsonLog(systemClock, (line) => warnings.push(line), "warn");
-  const plan = {
+  const plan: PlanePlan = {
     ...{ self: null, accessLog: { target, format: "json" as const }, seed: 1 },
-    ...{ counters: new SharedArrayBuffer(1024), maxConnections: 1_000, upstreamTls: false, shared: false, dns: null },
+    ...{ counters: new SharedArrayBuffer(1024), maxConnections: 1_000, upstreamTls: false, shared: false, dns: [] },
   };
   const host = {
     want: () => Promise.resolve(),
