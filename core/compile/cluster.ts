@@ -3,9 +3,9 @@ import { compareText, selects } from "../config/mod.ts";
 import type { DocumentOf } from "../schema/mod.ts";
 import { externalParts } from "./external.ts";
 import type { Report } from "./report.ts";
-import { clusterName, portBehind, type Service, type ServicePort, serviceHost } from "./service.ts";
+import { portBehind, portCluster, type Service, type ServicePort, serviceHost } from "./service.ts";
 import type { TrafficPolicies } from "./traffic-policy.ts";
-import { metricLabels, type Workload } from "./workload.ts";
+import { metricLabels, type Workload, type WorkloadPort } from "./workload.ts";
 
 /** An endpoint with the workload it is; null where only an EndpointSlice tells of it. */
 export interface Member {
@@ -58,7 +58,7 @@ function clustersAt(
   const parts = service.subsets.map(({ name, labels }): CompiledCluster => {
     const members = whole.members.filter(({ workload }) => workload !== null && selects(labels, workload.labels));
     const endpoints = members.map(({ endpoint }) => endpoint);
-    return { model: { ...model, name: clusterName(service, port.port, name), endpoints }, members };
+    return { model: { ...model, name: portCluster(service, port, name), endpoints }, members };
   });
   return [{ model, members: whole.members }, ...parts];
 }
@@ -90,7 +90,7 @@ function slicesByService(
 /** Ports meet by name: a slice whose ports have other names than its Service's gives it no endpoint. */
 function warnOfUnknownPorts(slice: Slice, service: Service, report: Report): void {
   for (const [i, { name, protocol }] of slice.body.ports.entries()) {
-    if (protocol !== "TCP" || service.ports.some((port) => port.name === name)) continue;
+    if (protocol === "SCTP" || service.ports.some((port) => port.name === name)) continue;
     const known = service.ports.map((port) => `"${port.name}"`).join(", ");
     const message = `must be the name of a port of Service ${service.namespace}/${service.name} (${known}): current value is "${name}"`;
     report.warn(slice, ["ports", i, "name"], message, { found: name, expected: known });
@@ -106,12 +106,12 @@ function clusterOf(service: Service, port: ServicePort, slices: readonly Slice[]
     const own = portBehind(workload, service, port);
     if (own === null || workload.weight === 0) continue;
     confirmedAt = Math.min(confirmedAt, workload.confirmedAt ?? now);
-    members.set(`${workload.address} ${own.port}`, { endpoint: endpointOf(workload, own.inboundPort), workload });
+    members.set(`${workload.address} ${own.port}`, { endpoint: endpointOf(workload, own, port), workload });
   }
   const sorted = [...members.values()].sort(byAddress);
   const { external } = service;
   const model: ClusterModel = {
-    name: clusterName(service, port.port),
+    name: portCluster(service, port),
     service: { namespace: service.namespace, name: service.name, host: serviceHost(service) },
     balancer: port.protocol === "http" ? "PeakEWMA" : "LeastRequest",
     ...(port.http2 ? { http2: true } : {}),
@@ -122,20 +122,23 @@ function clusterOf(service: Service, port: ServicePort, slices: readonly Slice[]
   return { model, members: sorted };
 }
 
-function endpointOf(workload: Workload, port: number): EndpointModel {
+/** Datagrams go to the app itself: its sidecar takes connections. */
+function endpointOf(workload: Workload, own: WorkloadPort, { protocol }: ServicePort): EndpointModel {
   const { address, weight, identity, locality } = workload;
+  const isProved = identity !== null && protocol !== "udp";
   return {
     address,
-    port,
+    port: protocol === "udp" ? own.port : own.inboundPort,
     weight,
-    ...(identity === null ? {} : { identity }),
+    ...(isProved ? { identity } : {}),
     workload: metricLabels(workload),
     ...(locality === null ? {} : { locality }),
   };
 }
 
 function* sliceMembers({ namespace, body }: Slice, service: Service, port: ServicePort): Iterable<[string, Member]> {
-  const target = body.ports.find(({ name, protocol }) => name === port.name && protocol === "TCP");
+  const transport = port.protocol === "udp" ? "UDP" : "TCP";
+  const target = body.ports.find(({ name, protocol }) => name === port.name && protocol === transport);
   if (target === undefined) return;
   for (const { addresses, conditions, targetRef, zone } of body.endpoints) {
     // Not said means ready (discovery.k8s.io/v1). All addresses of one endpoint are the same pod: the first will do.

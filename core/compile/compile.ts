@@ -1,6 +1,7 @@
 import { compareText, hasErrors } from "../config/mod.ts";
 import type { Document } from "../schema/mod.ts";
 import type { Resource } from "../snapshot/mod.ts";
+import { Backends } from "./backend.ts";
 import { Catalog } from "./catalog.ts";
 import { type CompiledCluster, clustersOf } from "./cluster.ts";
 import { withExternal } from "./external.ts";
@@ -8,8 +9,10 @@ import { compileFaults } from "./fault.ts";
 import { meshOf, warnOfStrangers } from "./mesh.ts";
 import type { Compiled, Module, Registration } from "./model.ts";
 import { type CompiledPlugin, compilePlugins } from "./plugin.ts";
+import { ReferenceGrants } from "./reference.ts";
 import { Report } from "./report.ts";
 import { compileRoutes } from "./route.ts";
+import { routeIn, routesIn } from "./route-document.ts";
 import { servicesOf } from "./service.ts";
 import { serviceResource } from "./service-model.ts";
 import { warnOfShadowed } from "./shadow.ts";
@@ -41,18 +44,18 @@ export function compile(
   const mesh = meshOf(catalog.all("Mesh"), report);
   warnOfStrangers(catalog.all("Workload"), mesh, report);
   const workloads = workloadsOf(catalog.all("Workload"), registrations);
-  const findRoute = (kind: string, namespace: string, name: string) =>
-    kind === "HTTPRoute" ? catalog.find(kind, namespace, name) : null;
+  const findRoute = (kind: string, namespace: string, name: string) => routeIn(catalog, kind, namespace, name);
   const inside = servicesOf(catalog.all("Service"), new Membership(workloads), report);
   const plain = withExternal(inside, catalog.all("ExternalService"), report);
   const traffic = compileTraffic(catalog.all("TrafficPolicy"), { services: plain, findRoute }, report);
   const services = withSubsets(plain, traffic);
   const clusters = clustersOf(services, catalog.all("EndpointSlice"), { traffic, now }, report);
-  const { rulesAt, parents } = compileRoutes(catalog.all("HTTPRoute"), services, report);
-  warnOfShadowed(rulesAt, report);
+  const backends = new Backends(services, new ReferenceGrants(catalog.all("ReferenceGrant")));
+  const routes = compileRoutes(routesIn(catalog), { services, backends }, report);
+  warnOfShadowed(routes.rulesAt, report);
   const { plugins, attachments } = compilePlugins(catalog.all("Plugin"), { services, findRoute, modules }, report);
   const faults = compileFaults(catalog.all("Fault"), { services, findRoute }, report);
-  const around = { services, clusters, rulesAt, attachments, faults, traffic, mtls: mesh.mtls };
+  const around = { services, clusters, ...routes, attachments, faults, traffic, mtls: mesh.mtls };
 
   const resources: Resource[] = [
     { kind: "mesh", name: "", version: versionOf(mesh), model: mesh },
@@ -62,7 +65,7 @@ export function compile(
     ...plugins.flatMap(pluginResource),
   ];
   resources.sort((a, b) => compareText(a.kind, b.kind) || compareText(a.name, b.name));
-  const statuses = routeStatuses(parents).toSorted(byDocument);
+  const statuses = routeStatuses(routes.parents).toSorted(byDocument);
   const blobs = new Map(Array.from(modules.values(), ({ sha256, bytes }) => [sha256, bytes]));
   return { resources, blobs, problems: report.all(), statuses };
 }

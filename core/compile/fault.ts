@@ -1,7 +1,7 @@
 import type { FaultModel, MatchModel } from "../route/mod.ts";
 import type { DocumentOf } from "../schema/mod.ts";
+import { matchOf } from "./match.ts";
 import type { Report } from "./report.ts";
-import { matchOf } from "./rule.ts";
 import { Attached, placesOf, type Targets } from "./target.ts";
 
 type FaultDocument = DocumentOf<"Fault">;

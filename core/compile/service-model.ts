@@ -1,10 +1,11 @@
-import type { FaultModel, RuleModel } from "../route/mod.ts";
+import type { ConnectionRuleModel, FaultModel, RuleModel } from "../route/mod.ts";
 import type { Resource, ServiceModel, ServicePortModel } from "../snapshot/mod.ts";
 import type { CompiledCluster } from "./cluster.ts";
+import { type CompiledConnectionRule, implicitConnectionRule } from "./connection-rule.ts";
 import { isByRequest } from "./external.ts";
 import { type Attachments, type CompiledPlugin, idsInOrder } from "./plugin.ts";
 import { type CompiledRule, implicitRule } from "./rule.ts";
-import { clusterName, hostsOf, type Service, type ServicePort, serviceKey } from "./service.ts";
+import { hostsOf, portCluster, type Service, type ServicePort, serviceKey } from "./service.ts";
 import { type Attached, targetsAt } from "./target.ts";
 import type { TrafficPolicies } from "./traffic-policy.ts";
 import { versionOf } from "./version.ts";
@@ -14,6 +15,7 @@ export interface Around {
   readonly services: ReadonlyMap<string, Service>;
   readonly clusters: ReadonlyMap<string, CompiledCluster>;
   readonly rulesAt: ReadonlyMap<string, readonly CompiledRule[]>;
+  readonly connectionsAt: ReadonlyMap<string, readonly CompiledConnectionRule[]>;
   readonly attachments: Attachments;
   readonly faults: Attached<FaultModel>;
   readonly traffic: TrafficPolicies;
@@ -29,10 +31,10 @@ export function serviceResource(service: Service, around: Around): Resource {
   return { kind: "service", name, version: versionOf(model), model };
 }
 
-function servicePortOf(service: Service, { port, name, protocol }: ServicePort, around: Around): ServicePortModel {
+function servicePortOf(service: Service, own: ServicePort, around: Around): ServicePortModel {
+  const { port, name, protocol } = own;
   const guards = around.attachments.guards(service);
-  // Routes replace what a Service does by itself: what none of their rules matches gets 404 (GEP-1426).
-  const sources = around.rulesAt.get(clusterName(service, port)) ?? [null];
+  const sources = protocol === "udp" ? [] : orImplicit(around.rulesAt.get(portCluster(service, own)));
   const reachedByAny = new Set<string>();
   const rules = sources.map((rule, order) => {
     const model = rule?.model ?? implicitRule(service, port);
@@ -46,7 +48,24 @@ function servicePortOf(service: Service, { port, name, protocol }: ServicePort, 
     return { ...traffic, ...model, ...(faults.length === 0 ? {} : { faults }), order, policies };
   });
   const guardedByCaller = [...reachedByAny].some((cluster) => reachesUnguarded(service, around.clusters.get(cluster)));
-  return { port, protocol, rules, guards: idsInOrder(guards), guardedByCaller };
+  const connections = protocol === "http" ? {} : { connections: connectionsOf(service, own, around) };
+  return { port, protocol, rules, ...connections, guards: idsInOrder(guards), guardedByCaller };
+}
+
+/**
+ * Routes replace what a Service does by itself: what none of their rules
+ * matches gets 404 (GEP-1426). Those of consumers do so for their own callers
+ * only; null stands for the rule that all others keep.
+ */
+function orImplicit<R extends { readonly model: { readonly consumers?: string } }>(
+  rules: readonly R[] = [],
+): readonly (R | null)[] {
+  return rules.some(({ model }) => model.consumers === undefined) ? rules : [...rules, null];
+}
+
+function connectionsOf(service: Service, port: ServicePort, around: Around): readonly ConnectionRuleModel[] {
+  const sources = orImplicit(around.connectionsAt.get(portCluster(service, port)));
+  return sources.map((rule, order) => ({ ...(rule?.model ?? implicitConnectionRule(service, port)), order }));
 }
 
 /** Clusters that a rule may send a request to. */

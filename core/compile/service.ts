@@ -4,7 +4,7 @@ import type { Report } from "./report.ts";
 import type { Subset } from "./traffic-policy.ts";
 import type { Membership, Workload, WorkloadPort } from "./workload.ts";
 
-export type Protocol = "http" | "tcp";
+export type Protocol = "http" | "tcp" | "udp";
 
 /** A Service of a document, or one that workloads imply by naming it. */
 export interface Service {
@@ -47,8 +47,17 @@ export function serviceKey({ namespace, name }: Pick<Service, "namespace" | "nam
 }
 
 /** Name of the cluster behind a port of a Service, or of a subset of it. */
-export function clusterName(service: Pick<Service, "namespace" | "name">, port: number, subset = ""): string {
+export function clusterName(service: Pick<Service, "namespace" | "name">, port: number | string, subset = ""): string {
   return `${service.namespace}/${service.name}:${port}${subset === "" ? "" : `/${subset}`}`;
+}
+
+/** Name of the cluster behind a port: one for TCP and one for UDP may have the same number. */
+export function portCluster(
+  service: Pick<Service, "namespace" | "name">,
+  { port, protocol }: Pick<ServicePort, "port" | "protocol">,
+  subset = "",
+): string {
+  return clusterName(service, protocol === "udp" ? `${port}-udp` : port, subset);
 }
 
 type Named = Pick<Service, "namespace" | "name"> & Partial<Pick<Service, "external">>;
@@ -76,8 +85,9 @@ function ofDocument(document: DocumentOf<"Service">, membership: Membership, rep
   const { name, namespace, body } = document;
   const ports: ServicePort[] = [];
   for (const [i, { port, name, targetPort, protocol, appProtocol }] of body.spec.ports.entries()) {
-    if (protocol === "TCP")
-      ports.push({ port, name, targetPort: targetPort ?? null, ...spokenOf(appProtocol ?? "", name) });
+    const own = { port, name, targetPort: targetPort ?? null };
+    if (protocol === "TCP") ports.push({ ...own, ...spokenOf(appProtocol ?? "", name) });
+    else if (protocol === "UDP") ports.push({ ...own, ...DATAGRAMS });
     else
       report.warn(
         document,
@@ -85,6 +95,8 @@ function ofDocument(document: DocumentOf<"Service">, membership: Membership, rep
         `${protocol} is not supported by this version: the port is left out`,
       );
   }
+  // Whoever asks for a number means TCP where a port for UDP has it too.
+  ports.sort((a, b) => Number(a.protocol === "udp") - Number(b.protocol === "udp"));
   return {
     namespace,
     name,
@@ -99,12 +111,22 @@ function ofDocument(document: DocumentOf<"Service">, membership: Membership, rep
 /** A Service nobody wrote: the ports of its workloads, each number once, the first workload's word for its protocol. */
 function implied(key: string, workloads: readonly Workload[]): Service {
   const [namespace = "", name = ""] = key.split("/");
-  const ports = new Map<number, ServicePort>();
-  for (const workload of workloads)
-    for (const { port, name, protocol } of workload.ports)
-      if (!ports.has(port)) ports.set(port, { port, name, targetPort: null, ...spokenOf(protocol, name) });
+  const ports = new Map<string, ServicePort>();
+  for (const own of workloads.flatMap((workload) => workload.ports)) {
+    const { port, name, protocol } = own;
+    const spoken = isUdp(own) ? DATAGRAMS : spokenOf(protocol, name);
+    const key = `${port} ${isUdp(own)}`;
+    if (!ports.has(key)) ports.set(key, { port, name, targetPort: null, ...spoken });
+  }
   const sorted = [...ports.values()].sort((a, b) => a.port - b.port);
   return { namespace, name, document: null, external: null, ports: sorted, members: new Set(workloads), subsets: [] };
+}
+
+const DATAGRAMS = { protocol: "udp", http2: false } as const;
+
+/** True for a port of a workload that takes datagrams: no sidecar stands before it. */
+export function isUdp({ protocol }: Pick<WorkloadPort, "protocol">): boolean {
+  return protocol === "udp";
 }
 
 const HTTP = new Set(["http", "http2", "h2c", "grpc", "ws"]);
@@ -123,8 +145,14 @@ const TCP = new Set([
   "kafka",
 ]);
 
+/** What is said over a connection to a port. */
+export interface Spoken {
+  readonly protocol: "http" | "tcp";
+  readonly http2: boolean;
+}
+
 /** What a port speaks: the protocol, and whether it is HTTP/2 from the first byte on. */
-export function spokenOf(appProtocol: string, name: string): Pick<ServicePort, "protocol" | "http2"> {
+export function spokenOf(appProtocol: string, name: string): Spoken {
   const protocol = protocolOf(appProtocol, name);
   const declared = appProtocol.toLowerCase().replace(/^kubernetes\.io\//, "");
   const word = HTTP.has(declared) ? declared : (name.split("-", 1)[0] ?? "");
@@ -133,7 +161,7 @@ export function spokenOf(appProtocol: string, name: string): Pick<ServicePort, "
 }
 
 /** How a port is spoken: by `appProtocol`, else by its name up to the first dash, else HTTP. */
-export function protocolOf(appProtocol: string, name: string): Protocol {
+export function protocolOf(appProtocol: string, name: string): Spoken["protocol"] {
   const declared = appProtocol.toLowerCase().replace(/^kubernetes\.io\//, "");
   const prefix = name.split("-", 1)[0] ?? "";
   for (const word of [declared, prefix]) {
@@ -150,7 +178,7 @@ export function protocolOf(appProtocol: string, name: string): Protocol {
  * the same name, else the only one a workload has that names the Service.
  */
 export function portBehind(workload: Workload, service: Service, port: ServicePort): WorkloadPort | null {
-  const { ports } = workload;
+  const ports = portsFor(workload, port);
   const target = port.targetPort;
   if (typeof target === "number") return ports.find((own) => own.port === target) ?? null;
   if (typeof target === "string") return ports.find((own) => own.name === target) ?? null;
@@ -158,4 +186,10 @@ export function portBehind(workload: Workload, service: Service, port: ServicePo
     ports.find((own) => own.port === port.port) ?? ports.find((own) => own.name !== "" && own.name === port.name);
   if (same !== undefined) return same;
   return workload.service === service.name && ports.length === 1 && service.ports.length === 1 ? ports[0]! : null;
+}
+
+/** Those of the same transport; one that says nothing may be for datagrams too. */
+function portsFor({ ports }: Workload, { protocol }: ServicePort): readonly WorkloadPort[] {
+  if (protocol !== "udp") return ports.some(isUdp) ? ports.filter((own) => !isUdp(own)) : ports;
+  return [...ports.filter(isUdp), ...ports.filter((own) => own.protocol === "")];
 }

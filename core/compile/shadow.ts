@@ -11,8 +11,10 @@ export function warnOfShadowed(rulesAt: ReadonlyMap<string, readonly CompiledRul
   const told = new Set<CompiledRule>();
   for (const [port, rules] of rulesAt) {
     const takenBy = new Map<string, CompiledRule>();
+    // Callers of a namespace with rules of its own meet those alone.
+    const keyOf = (rule: CompiledRule) => (match: MatchModel) => `${rule.model.consumers ?? ""} ${matchKey(match)}`;
     for (const rule of rules) {
-      const keys = rule.model.matches.map(matchKey);
+      const keys = rule.model.matches.map(keyOf(rule));
       const owners = keys.map((key) => takenBy.get(key));
       const [first] = owners;
       if (first !== undefined && owners.every((owner) => owner !== undefined) && !told.has(rule)) {

@@ -1,7 +1,8 @@
 import type { Path } from "../config/mod.ts";
 import type { Document } from "../schema/mod.ts";
 import type { Report } from "./report.ts";
-import type { CompiledRule, Route } from "./rule.ts";
+import type { Route } from "./route-document.ts";
+import type { CompiledRule } from "./rule.ts";
 import type { Service } from "./service.ts";
 
 /** A reference by which a policy attaches itself (Gateway API, policy attachment): always in its own namespace. */

@@ -1,6 +1,6 @@
 import type { Resource, WorkloadModel, WorkloadPortModel } from "../snapshot/mod.ts";
 import { type Attachments, idsInOrder } from "./plugin.ts";
-import { portBehind, type Service, type ServicePort, serviceHost, spokenOf } from "./service.ts";
+import { isUdp, portBehind, type Service, type ServicePort, type Spoken, serviceHost, spokenOf } from "./service.ts";
 import { versionOf } from "./version.ts";
 import { fullName, metricLabels, type Workload, type WorkloadPort } from "./workload.ts";
 
@@ -27,7 +27,14 @@ export function workloadResources(workloads: readonly Workload[], around: Surrou
   });
 }
 
-type BackedPort = readonly [Service, ServicePort];
+type BackedPort = readonly [Service, ConnectedPort];
+
+/** A port for connections: datagrams do not pass a sidecar. */
+type ConnectedPort = ServicePort & Spoken;
+
+function isConnected(port: ServicePort): port is ConnectedPort {
+  return port.protocol !== "udp";
+}
 
 /** The Services, with their ports, behind which a port of a workload stands. */
 type Backed = ReadonlyMap<WorkloadPort, readonly BackedPort[]>;
@@ -35,7 +42,7 @@ type Backed = ReadonlyMap<WorkloadPort, readonly BackedPort[]>;
 function backedPorts(services: ReadonlyMap<string, Service>): Backed {
   const backed = new Map<WorkloadPort, BackedPort[]>();
   for (const service of services.values())
-    for (const port of service.ports)
+    for (const port of service.ports.filter(isConnected))
       for (const workload of service.members) {
         const own = portBehind(workload, service, port);
         if (own === null) continue;
@@ -55,6 +62,7 @@ function workloadModel(
   const ports = new Map<number, WorkloadPort>();
   const backing = new Map<number, BackedPort[]>();
   for (const port of replicas.flatMap((replica) => replica.ports)) {
+    if (isUdp(port)) continue;
     if (!ports.has(port.port)) ports.set(port.port, port);
     backing.set(port.port, [...(backing.get(port.port) ?? []), ...(backed.get(port) ?? [])]);
   }

@@ -59,6 +59,47 @@ test("two namespaces see the same bare name as their own service, each in its ow
   expect(seen("third", ["cart.shop"])).toEqual([["shop/cart", "1", ["cart.shop"]]]);
 });
 
+test("mirrors and rules for connections bring their clusters too", () => {
+  const mirrors = [{ cluster: "shop/copy:80", name: "copy", fraction: 1 }];
+  const backends = [{ cluster: "shop/db:5432", name: "db", weight: 1 }];
+  const need = needOf(
+    published([
+      service("shop/cart", {
+        rules: [{ ...rule("shop/cart:80", []), mirrors }],
+        connections: [{ id: "c", order: 0, backends }],
+      }),
+      cluster("shop/cart:80"),
+      cluster("shop/copy:80"),
+      cluster("shop/db:5432"),
+    ]),
+    { workload: null, namespace: "shop", hosts: ["cart.shop"] },
+  );
+
+  expect([...need.resources.keys()].filter((key) => key.startsWith("cluster/")).sort()).toEqual([
+    "cluster/shop/cart:80",
+    "cluster/shop/copy:80",
+    "cluster/shop/db:5432",
+  ]);
+});
+
+test("rules that a namespace wrote for its own callers replace all others there, and reach nobody else", () => {
+  const all = published([
+    service("shop/cart", {
+      hosts: ["cart.shop"],
+      rules: [rule("shop/cart:80", []), { ...rule("shop/v2:80", []), consumers: "tests" }],
+    }),
+    cluster("shop/cart:80"),
+    cluster("shop/v2:80"),
+  ]);
+  const seen = (namespace: string) =>
+    [...needOf(all, { workload: null, namespace, hosts: ["cart.shop"] }).resources.keys()].filter((key) =>
+      key.startsWith("cluster/"),
+    );
+
+  expect(seen("tests")).toEqual(["cluster/shop/v2:80"]);
+  expect(seen("third")).toEqual(["cluster/shop/cart:80"]);
+});
+
 function published(resources: readonly Resource[]) {
   return publish("1-00000000", resources, 0);
 }

@@ -1,4 +1,4 @@
-import type { Resource, ResourceKey, ServiceModel, WorkloadModel } from "../snapshot/mod.ts";
+import { type Resource, type ResourceKey, type ServiceModel, serviceFor, type WorkloadModel } from "../snapshot/mod.ts";
 import { type Published, serviceAt } from "./published.ts";
 
 /** What one proxy should hold: nothing that it does not use. */
@@ -53,13 +53,17 @@ function isBare(host: string): boolean {
  * own services, and taken from another one that has it.
  */
 function seenFrom(service: ServiceResource, namespace: string, published: Published): ServiceResource {
-  const { hosts, name, external } = service.model;
-  if (external !== undefined) return service;
+  const model = serviceFor(service.model, namespace);
+  const hosts = hostsSeenFrom(model, namespace, published);
+  if (hosts.length === model.hosts.length && model === service.model) return service;
+  return { ...service, version: `${service.version}@${namespace}`, model: { ...model, hosts } };
+}
+
+function hostsSeenFrom({ hosts, name, external }: ServiceModel, namespace: string, published: Published) {
+  if (external !== undefined) return hosts;
   const [home, bare = ""] = name.split("/");
   const kept = hosts.filter((host) => !isBare(host) || serviceOf(published, host, namespace) === name);
-  const seen = home === namespace && !kept.includes(bare) ? [bare, ...kept] : kept;
-  if (seen.length === hosts.length) return service;
-  return { ...service, version: `${service.version}@${namespace}`, model: { ...service.model, hosts: seen } };
+  return home === namespace && !kept.includes(bare) ? [bare, ...kept] : kept;
 }
 
 type ServiceResource = Extract<Resource, { kind: "service" }>;
@@ -95,9 +99,15 @@ class Picked {
       if (port.guardedByCaller) this.#plugins(port.guards);
       for (const rule of port.rules) {
         this.#plugins(rule.policies);
-        for (const backend of rule.backends) if (backend.cluster !== null) this.take(`cluster/${backend.cluster}`);
+        this.#clusters(rule.backends);
+        for (const { mirrors = [] } of [rule, ...rule.backends]) this.#clusters(mirrors);
       }
+      for (const { backends } of port.connections ?? []) this.#clusters(backends);
     }
+  }
+
+  #clusters(places: readonly { readonly cluster: string | null }[]): void {
+    for (const { cluster } of places) if (cluster !== null) this.take(`cluster/${cluster}`);
   }
 
   #plugins(ids: readonly string[]): void {

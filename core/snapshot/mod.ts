@@ -3,6 +3,7 @@
  * @module
  */
 export { type BuildParts, buildSnapshot } from "./build.ts";
+export { serviceFor } from "./consumers.ts";
 export { Gateway, GatewayListener, GatewayPort } from "./gateway.ts";
 export type {
   GatewayListenerModel,

@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/mod.ts";
 import { compile, isRunnable, loadDirectory, loadModules, type ModuleSources, readBeside } from "../../compile/mod.ts";
 import { inOrder } from "../../config/mod.ts";
+import { type Resource, serviceFor } from "../../snapshot/mod.ts";
 import type { CompiledDirectory } from "./model.ts";
 
 /** Compiles a directory with the control plane's code, in this process. */
@@ -14,5 +15,10 @@ export async function compileDirectory(
   const compiled = compile(loaded.documents, [], { modules, now: clock.now() });
   const all = inOrder([...loaded.problems, ...problems, ...compiled.problems]);
   if (!isRunnable({ problems: all })) return { resources: [], blobs: new Map(), problems: all };
-  return { resources: compiled.resources, blobs: compiled.blobs, problems: all };
+  return { resources: compiled.resources.map(forEverybody), blobs: compiled.blobs, problems: all };
+}
+
+/** Whoever serves from files is of no namespace: rules for the callers of one are not for it. */
+function forEverybody(resource: Resource): Resource {
+  return resource.kind === "service" ? { ...resource, model: serviceFor(resource.model, "") } : resource;
 }

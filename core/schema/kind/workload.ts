@@ -15,7 +15,7 @@ const workloadPort = object({
   /** Port of the app. */
   port: port(),
   /** How the app speaks, where the name of the port does not say it. */
-  protocol: optional(z.enum(["http", "http2", "grpc", "tcp", "tls"])),
+  protocol: optional(z.enum(["http", "http2", "grpc", "tcp", "tls", "udp"])),
   /** Port on which its sidecar takes what is meant for the app; left out, callers dial the app's port. */
   inboundPort: optional(port()),
 });

@@ -1,0 +1,91 @@
+import type { ReferenceGrants } from "./reference.ts";
+import { type AnyRoute, GATEWAY_GROUP } from "./route-document.ts";
+import { portCluster, type Service, type ServicePort } from "./service.ts";
+
+/** A reference to a backend, its defaults filled in. */
+export interface BackendObject {
+  readonly group: string;
+  readonly kind: string;
+  readonly namespace?: string | undefined;
+  readonly name: string;
+  readonly port?: number | undefined;
+}
+
+/** Why a reference of a route cannot be followed, as a condition tells it. */
+export interface BrokenRef {
+  readonly reason: "InvalidKind" | "RefNotPermitted" | "BackendNotFound" | "UnsupportedProtocol";
+  readonly message: string;
+}
+
+/** Where a reference leads; where it leads nowhere, which of its fields is wrong. */
+export type Resolved =
+  | { readonly cluster: string }
+  | { readonly cluster: null; readonly broken: BrokenRef; readonly field: keyof BackendObject };
+
+/** What routes may send to: Services and their subsets, in other namespaces where a ReferenceGrant permits it. */
+export class Backends {
+  readonly #services: ReadonlyMap<string, Service>;
+  readonly #grants: ReferenceGrants;
+
+  constructor(services: ReadonlyMap<string, Service>, grants: ReferenceGrants) {
+    this.#services = services;
+    this.#grants = grants;
+  }
+
+  /** The cluster that a reference of a route means, or why it means none. */
+  resolve(ref: BackendObject, route: AnyRoute): Resolved {
+    if (!isSubset(ref) && (ref.group !== "" || ref.kind !== "Service")) {
+      const kind = ref.group === "" ? ref.kind : `${ref.kind} of ${ref.group}`;
+      return broken("InvalidKind", "kind", `must be Service: current value is ${kind}`);
+    }
+    const namespace = ref.namespace ?? route.namespace;
+    const [name, subset] = partsOf(ref);
+    const from = { group: GATEWAY_GROUP, kind: route.kind, namespace: route.namespace };
+    if (!this.#grants.permits(from, { group: "", kind: "Service", namespace, name })) {
+      const message = `must be ${route.namespace}, the route's own: no ReferenceGrant lets it refer to ${namespace}`;
+      return broken("RefNotPermitted", "namespace", message);
+    }
+    const service = this.#services.get(`${namespace}/${name}`);
+    if (service === undefined)
+      return broken("BackendNotFound", "name", `must name a Service: there is no Service ${namespace}/${name}`);
+    const known = service.subsets.map((one) => one.name);
+    if (isSubset(ref) && !known.includes(subset)) {
+      const message = `must name a subset of Service ${namespace}/${name} (${known.join(", ") || "none"}): current value is "${subset}"`;
+      return broken("BackendNotFound", "name", message);
+    }
+    return clusterAt(service, ref.port, subset, route);
+  }
+}
+
+function isSubset({ group, kind }: BackendObject): boolean {
+  return group === "mesh.dev" && kind === "Subset";
+}
+
+/** `<service>` of kind Service, `<service>.<subset>` of kind Subset: names of Services have no dot. */
+function partsOf(ref: BackendObject): readonly [service: string, subset: string] {
+  if (!isSubset(ref)) return [ref.name, ""];
+  const [service = "", subset = ""] = ref.name.split(".");
+  return [service, subset];
+}
+
+function clusterAt(service: Service, wanted: number | undefined, subset: string, route: AnyRoute): Resolved {
+  const transport = route.kind === "UDPRoute" ? "udp" : "tcp";
+  const same = service.ports.filter(({ port }) => port === wanted);
+  const port = same.find((own) => transportOf(own) === transport);
+  if (port !== undefined) return { cluster: portCluster(service, port, subset) };
+  const name = `Service ${service.namespace}/${service.name}`;
+  if (same.length > 0) {
+    const message = `must be a port for ${transport.toUpperCase()}: port ${wanted} of ${name} is none`;
+    return broken("UnsupportedProtocol", "port", message);
+  }
+  const ports = service.ports.map(({ port }) => port).join(", ") || "none";
+  return broken("BackendNotFound", "port", `must be a port of ${name} (${ports}): current value is ${wanted}`);
+}
+
+function transportOf({ protocol }: ServicePort): "tcp" | "udp" {
+  return protocol === "udp" ? "udp" : "tcp";
+}
+
+function broken(reason: BrokenRef["reason"], field: keyof BackendObject, message: string): Resolved {
+  return { cluster: null, broken: { reason, message }, field };
+}
