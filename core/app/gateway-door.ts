@@ -54,6 +54,7 @@ export class GatewayDoor {
     const port = this.#port;
     if (port?.transport === "http") return this.#options.serve(wire, facts, this.#plain);
     if (port?.transport === "tls") return this.#greet(wire, facts);
+    if (port?.transport === "tcp") return this.#options.serve(wire, { ...facts, ...nameOf(port) }, this.#plain);
     this.#options.refused(port === null ? "no such port" : `no ${port.transport} is served here`, facts.remoteHost);
     wire.terminate();
     return NOBODY;
@@ -63,18 +64,19 @@ export class GatewayDoor {
     const { deadlines, handshakeTimeoutMs: timeoutMs, flush, bug, refused } = this.#options;
     return new Greeting(wire, {
       ...{ deadlines, timeoutMs, flush, bug },
-      welcome: (hello) => this.#welcome(hello, facts),
+      welcome: (hello) => this.#welcome(hello, wire, facts),
       refused: (reason) => refused(reason, facts.remoteHost),
     });
   }
 
   /** RFC 6066, section 3: the server name chooses the listener, the most specific one. */
-  #welcome({ serverName }: ClientHello, facts: ConnectionFacts): Welcome {
+  #welcome({ serverName }: ClientHello, raw: Wire, facts: ConnectionFacts): Welcome {
     const name = Buffer.from(serverName, "latin1");
     const listener = this.#port?.listenerFor(name, 0, name.length) ?? null;
     if (listener?.tls == null) return { refused: "no listener for the server name" };
+    if (listener.tls.mode === "Passthrough")
+      return this.#pass(raw, { ...facts, listener: listener.name, serverName }, this.#wayOf(listener));
     const known = { ...facts, listener: listener.name, secure: true, serverName };
-    if (listener.connections !== null) return { refused: "no bytes are served here" };
     const certificates = this.#certificatesOf(listener);
     const tls = certificates.for(serverName);
     if (tls === null) return { refused: "no certificate" };
@@ -83,6 +85,16 @@ export class GatewayDoor {
       tls,
       verifies: certificates.verifies,
       opened: (wire, { protocol }) => this.#options.serve(wire, { ...known, protocol }, way),
+    };
+  }
+
+  #pass(raw: Wire, facts: ConnectionFacts, way: Way): Welcome {
+    return {
+      passedTo: (first) => {
+        const owner = this.#options.serve(raw, facts, way);
+        owner.received(first);
+        return owner;
+      },
     };
   }
 
@@ -110,4 +122,9 @@ export class GatewayDoor {
     if (port === null) return false;
     return secure ? port.transport === "tls" && port.listenerNamed(listener) !== null : port.transport === "http";
   }
+}
+
+function nameOf({ listeners }: GatewayPort): { readonly listener?: string } {
+  const [first] = listeners;
+  return first === undefined ? {} : { listener: first.name };
 }

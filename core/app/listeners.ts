@@ -19,12 +19,27 @@ import {
   type Wire,
   type WireOwner,
 } from "../listener/mod.ts";
-import { forwardWay, gatewayWay, inboundWay, serviceWay, type Way } from "../proxy/mod.ts";
+import {
+  CONNECT_WORDS,
+  Connection,
+  type Connections,
+  forwardWay,
+  gatewayWay,
+  inboundWay,
+  type Mesh,
+  type MeshExchange,
+  MethodRefused,
+  NO_WORDS,
+  serviceWay,
+  type Way,
+  type Words,
+} from "../proxy/mod.ts";
 import type { Snapshot } from "../snapshot/mod.ts";
 import type { MeshMetrics } from "../telemetry/mod.ts";
 import { GatewayDoor } from "./gateway-door.ts";
 import { leadsTo } from "./own-address.ts";
 import { type Bound, isSamePlace, type ListenerPlan, type PlanePlan } from "./plan.ts";
+import { Takings } from "./takings.ts";
 import type { Trust } from "./trust.ts";
 
 const HEAD_TIMEOUT_MS = 10_000;
@@ -47,11 +62,15 @@ export interface ListenersOptions {
   readonly log: Log;
   readonly snapshot: () => Snapshot;
   readonly handler: (way: Way) => RequestHandler;
+  readonly mesh: Mesh;
+  readonly connections: Connections;
+  /** Forgets a request whose connection is served as something else from here on. */
+  readonly leave: (exchange: MeshExchange) => void;
   readonly bug: (error: unknown) => void;
 }
 
 /** A connection that came by a listener, whatever it speaks. */
-type Served = ServerConnection | ServerMux;
+type Served = ServerConnection | ServerMux | Connection;
 
 interface Open {
   readonly plan: ListenerPlan;
@@ -68,6 +87,14 @@ interface Codecs {
   readonly http2: Http2ServerSettings;
 }
 
+/** How a connection came, and what it is told where its protocol has words for it. */
+interface Entrance {
+  readonly way: Way;
+  readonly plan: ListenerPlan;
+  readonly codecs: Codecs;
+  readonly words: Words;
+}
+
 /** The listeners of one worker, and the connections that came by them. */
 export class Listeners {
   readonly #options: ListenersOptions;
@@ -75,11 +102,18 @@ export class Listeners {
   /** With the plan of the listener each came by. */
   readonly #connections = new Map<Served, ListenerPlan>();
   readonly #limit: ConnectionLimit;
+  readonly #takings: Takings;
   #isDraining = false;
 
   constructor(options: ListenersOptions) {
     this.#options = options;
     this.#limit = { open: 0, max: options.plan.maxConnections };
+    this.#takings = new Takings({
+      ...options,
+      flush: () => options.stage.flush(),
+      helloTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+      forget: (connection) => this.#forget(connection),
+    });
   }
 
   /** @throws {ListenFailed} */
@@ -114,7 +148,7 @@ export class Listeners {
           settings = this.#codecs(way, plan);
           codecs.set(way, settings);
         }
-        return this.#accept(wire, facts, plan, settings);
+        return this.#accept(wire, facts, { way, plan, codecs: settings, words: NO_WORDS });
       },
       refused: (reason, remote) => this.#refused(plan, "gateway", reason, remote),
       flush: () => stage.flush(),
@@ -146,8 +180,9 @@ export class Listeners {
   }
 
   #acceptor(plan: ListenerPlan): (wire: Wire, facts: ConnectionFacts) => WireOwner {
-    const codecs = this.#codecs(wayOf(plan), plan);
-    return (wire, facts) => this.#accept(wire, facts, plan, codecs);
+    const way = wayOf(plan);
+    const by = { way, plan, codecs: this.#codecs(way, plan), words: NO_WORDS };
+    return (wire, facts) => this.#accept(wire, facts, by);
   }
 
   #codecs(way: Way, plan: ListenerPlan): Codecs {
@@ -186,15 +221,45 @@ export class Listeners {
     };
   }
 
-  #accept(wire: Wire, facts: ConnectionFacts, plan: ListenerPlan, { http1, http2 }: Codecs): WireOwner {
+  #accept(wire: Wire, facts: ConnectionFacts, { way, plan, codecs, words }: Entrance): WireOwner {
+    const requests = (): WireOwner => {
+      const connection = HTTP2_PROTOCOLS.has(facts.protocol)
+        ? new ServerMux(wire, facts, codecs.http2)
+        : new ServerConnection(wire, facts, codecs.http1);
+      this.#add(connection, plan);
+      return connection;
+    };
+    return this.#takings.serve({
+      ...{ wire, facts, way, words, requests },
+      add: (connection) => this.#add(connection, plan),
+      refused: (reason) => this.#refused(plan, facts.direction, reason, facts.remoteHost),
+    });
+  }
+
+  #add(connection: Served, plan: ListenerPlan): void {
     const { connections, connectionsOpen } = this.#options.metrics;
-    const connection = HTTP2_PROTOCOLS.has(facts.protocol)
-      ? new ServerMux(wire, facts, http2)
-      : new ServerConnection(wire, facts, http1);
+    const { direction } = connection.connection;
     this.#connections.set(connection, plan);
-    connections.with(facts.direction).add();
-    connectionsOpen.with(facts.direction).add(1);
-    return connection;
+    connections.with(direction).add();
+    connectionsOpen.with(direction).add(1);
+  }
+
+  /**
+   * Serves what is inside of a CONNECT. Always false: there is no exchange any more.
+   *
+   * @throws {MethodRefused}
+   */
+  tunnel(exchange: MeshExchange, inside: Way): false {
+    const { downstream } = exchange;
+    const plan = downstream instanceof ServerConnection ? this.#connections.get(downstream) : undefined;
+    if (!(downstream instanceof ServerConnection) || plan === undefined)
+      throw new MethodRefused("Cannot take CONNECT: a Service of the mesh is reached by it over HTTP/1.1 only");
+    const { wire, connection } = downstream;
+    this.#options.leave(exchange);
+    this.#forget(downstream);
+    const by = { way: inside, plan, codecs: this.#codecs(inside, plan), words: CONNECT_WORDS };
+    downstream.handOver(this.#accept(wire, connection, by));
+    return false;
   }
 
   /** The client has begun with the preface of HTTP/2. */
@@ -230,7 +295,16 @@ export class Listeners {
       entry.listener = this.#listen(entry.plan, before.port, strict, null);
       entry.strict = strict;
       before.stop();
-      if (strict) this.#drain((one, of) => of.name === entry.plan.name && !one.connection.secure);
+      if (strict) this.#endPlaintext(entry.plan.name);
+    }
+  }
+
+  /** Bytes have no place where one request is over and the next has not begun: their connections end at once. */
+  #endPlaintext(listener: string): void {
+    for (const [one, { name }] of [...this.#connections]) {
+      if (name !== listener || one.connection.secure) continue;
+      if (one instanceof Connection) one.destroy();
+      else one.drain();
     }
   }
 

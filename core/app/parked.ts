@@ -36,13 +36,17 @@ export class Parked {
 
   /** Always false: the exchange is parked, a way has no more to say. */
   want(exchange: MeshExchange, host: string): false {
-    const answer = this.#options.want(host).then(
+    return this.#park(exchange, this.ask(host));
+  }
+
+  /** @throws {DiscoveryUnavailable} */
+  ask(host: string): Promise<void> {
+    return this.#options.want(host).then(
       () => this.#learn(host),
       (cause) => {
         throw new DiscoveryUnavailable(`Cannot find out about "${host}": ${messageOf(cause)}`, { cause });
       },
     );
-    return this.#park(exchange, answer);
   }
 
   leave(exchange: MeshExchange, host: string, port: number): boolean {

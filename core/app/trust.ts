@@ -17,11 +17,11 @@ import type { ClientTls } from "../upstream/mod.ts";
 import type { Credentials } from "./plan.ts";
 
 /** What a hop between proxies of the mesh speaks, most wanted first; a peer that knows none of it gets HTTP/1.1. */
-const MESH = { http1: ["mesh/h1", "http/1.1"], http2: ["mesh/h2", "mesh/h1", "http/1.1"] };
+const MESH = { http1: ["mesh/h1", "http/1.1"], http2: ["mesh/h2", "mesh/h1", "http/1.1"], bytes: ["mesh/tcp"] };
 /** What servers outside the mesh are asked for. */
-const OUTSIDE = { http1: ["http/1.1"], http2: ["h2", "http/1.1"] };
+const OUTSIDE = { http1: ["http/1.1"], http2: ["h2", "http/1.1"], bytes: [] };
 /** What we serve, to proxies of the mesh and to others; most wanted first. */
-const SERVED = ["mesh/h2", "mesh/h1", "h2", "http/1.1"];
+const SERVED = ["mesh/h2", "mesh/h1", "mesh/tcp", "h2", "http/1.1"];
 /** Endpoints are known by SPIFFE ID: the name in the ClientHello is for logs only. */
 const SERVER_NAME = "mesh";
 /** The name that was dialled is not in the certificate; names are not how we know peers. */
@@ -107,8 +107,8 @@ export class Trust {
 function clientOptions(credentials: Credentials, protocols: Protocols): object {
   const { certificate, privateKey, bundle } = credentials;
   if (bundle !== null) return clientTls(svidOf(credentials, bundle), protocols, SERVER_NAME);
-  const ALPNProtocols = alpn(protocols);
-  return { cert: certificate, key: privateKey, rejectUnauthorized: false, serverName: SERVER_NAME, ALPNProtocols };
+  const offered = protocols.length === 0 ? {} : { ALPNProtocols: alpn(protocols) };
+  return { cert: certificate, key: privateKey, rejectUnauthorized: false, serverName: SERVER_NAME, ...offered };
 }
 
 function svidOf({ certificate, privateKey, spiffeId }: Credentials, bundle: string): Svid {

@@ -1,7 +1,17 @@
 import { atRoundEnd, type Clock, Deadlines, type Log, messageOf, systemRandom } from "../base/mod.ts";
 import type { ClusterEvents, Endpoint } from "../cluster/mod.ts";
 import { DEFAULT_HEAD_LIMITS, Http2Kit, Stage } from "../http/mod.ts";
-import { AddedLines, DEFAULT_WAITS, Egress, type Mesh, Recorder, RequestIds, Serving } from "../proxy/mod.ts";
+import {
+  AddedLines,
+  ConnectionRecorder,
+  Connections,
+  DEFAULT_WAITS,
+  Egress,
+  type Mesh,
+  Recorder,
+  RequestIds,
+  Serving,
+} from "../proxy/mod.ts";
 import { PathScan } from "../route/mod.ts";
 import { buildSnapshot, emptySnapshot, type Snapshot, type SnapshotModel } from "../snapshot/mod.ts";
 import {
@@ -48,6 +58,7 @@ export class WorkerPlane {
   readonly #upstream: Upstream;
   readonly #egress: Egress;
   readonly #serving: Serving;
+  readonly #connections: Connections;
   readonly #logWriter: LogWriter | null;
   readonly #http2: Http2Kit;
   readonly #listeners: Listeners;
@@ -77,10 +88,11 @@ export class WorkerPlane {
     const self = { workload: plan.self, principal: null as string | null };
     const isOurs = (address: string, port: number): boolean => this.#listeners.isOurs(address, port);
     this.#egress = new Egress(clock, hostResolver(plan.dns), this.#clusterEvents(), isOurs);
+    const istio = new IstioMetrics(region);
     this.#mesh = {
       snapshot: emptySnapshot(),
       upstream: null as unknown as Upstream,
-      recorder: new Recorder(clock, new IstioMetrics(region), this.#metrics, this.#logWriter, self),
+      recorder: new Recorder(clock, istio, this.#metrics, this.#logWriter, self),
       added: new AddedLines(new RequestIds((bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>))),
       self,
       metrics: this.#metrics,
@@ -95,8 +107,12 @@ export class WorkerPlane {
       isKnownAbsent: (name) => this.#parked.isKnownAbsent(name),
       want: (exchange, name) => this.#parked.want(exchange, name),
       leave: (exchange, name, port) => this.#parked.leave(exchange, name, port),
+      ask: (name) => this.#parked.ask(name),
+      tunnel: (exchange, inside) => this.#listeners.tunnel(exchange, inside),
     };
     this.#serving = new Serving(this.#mesh);
+    const parts = { clock, deadlines: this.#deadlines, istio, metrics: this.#metrics, log: this.#logWriter, self };
+    this.#connections = new Connections(this.#mesh, new ConnectionRecorder(parts));
     this.#upstream = new Upstream({
       http2: this.#http2,
       client: { handler: this.#serving, stage: this.#stage, headLimits: DEFAULT_HEAD_LIMITS },
@@ -147,6 +163,9 @@ export class WorkerPlane {
       log: this.#host.log,
       snapshot: () => this.#mesh.snapshot,
       handler: (way) => this.#serving.handler(way),
+      mesh: this.#mesh,
+      connections: this.#connections,
+      leave: (exchange) => this.#serving.leave(exchange),
       bug: (error) => this.#bug(error),
     });
   }
@@ -155,9 +174,9 @@ export class WorkerPlane {
     return this.#mesh.snapshot;
   }
 
-  /** Exchanges under way. */
+  /** Exchanges under way, and connections whose content is not read. */
   get active(): number {
-    return this.#serving.active;
+    return this.#serving.active + this.#connections.active;
   }
 
   // ---- what the main thread tells ----

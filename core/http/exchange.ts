@@ -1,4 +1,4 @@
-import type { ConnectionFacts } from "../listener/mod.ts";
+import type { ConnectionFacts, WireOwner } from "../listener/mod.ts";
 import type { Trailers } from "./body.ts";
 import { RequestHead, ResponseHead } from "./head.ts";
 import type { Edits, Lines } from "./serialize.ts";
@@ -51,6 +51,12 @@ export interface ServerStream {
   answer(exchange: Exchange, status: number, fields: Buffer, body: Buffer): void;
   /** Both directions become bytes without meaning (101, CONNECT); call behind `respond`. */
   tunnel(): void;
+  /**
+   * Ends the exchange without an answer and gives the connection it came on to
+   * another owner, with what has been read behind the request. Absent: it came
+   * on a connection that others share.
+   */
+  handOver?(owner: WireOwner): void;
   /** The response cannot be completed: ends it so that it looks truncated. */
   abort(): void;
 }

@@ -1,5 +1,5 @@
 import { Deadline, type Deadlines } from "../base/mod.ts";
-import type { ConnectionFacts, Wire, WireOwner } from "../listener/mod.ts";
+import { type ConnectionFacts, handOver, type Wire, type WireOwner } from "../listener/mod.ts";
 import { BodyReader, type Trailers } from "./body.ts";
 import { SLASH } from "./byte-class.ts";
 import type { Exchange, RequestHandler, ServerStream } from "./exchange.ts";
@@ -34,7 +34,7 @@ export interface ServerSettings {
 }
 
 /** What the bytes that come next mean. */
-const Phase = { Head: 0, Body: 1, Answer: 2, Tunnel: 3, Closing: 4 } as const;
+const Phase = { Head: 0, Body: 1, Answer: 2, Tunnel: 3, Closing: 4, Gone: 5 } as const;
 
 class ConnectionDeadline extends Deadline {
   readonly #connection: ServerConnection;
@@ -79,6 +79,8 @@ export class ServerConnection implements ServerStream, WireOwner {
   #idleSince = 0;
   /** Some request has come on this connection. */
   #served = false;
+  /** Who has the socket now. */
+  #heir: WireOwner | null = null;
   /** Ended for good; TLS waits for the peer to say so too. */
   #isLeft = false;
 
@@ -129,6 +131,10 @@ export class ServerConnection implements ServerStream, WireOwner {
           break;
         case Phase.Tunnel:
           this.#settings.handler.requestBody(this.#exchange!, bytes, p, end);
+          p = end;
+          break;
+        case Phase.Gone:
+          this.#heir!.received(bytes.subarray(p, end));
           p = end;
           break;
         default:
@@ -324,6 +330,20 @@ export class ServerConnection implements ServerStream, WireOwner {
     this.#close = true;
     this.#out.framing = Framing.UntilClose;
     if (this.#paused && !this.#reading) this.#readRest();
+  }
+
+  handOver(owner: WireOwner): void {
+    this.#settings.deadlines.clear(this.#deadline);
+    this.#phase = Phase.Gone;
+    this.#gone = true;
+    this.#heir = owner;
+    this.#finishExchange();
+    handOver(this.wire, owner);
+    const rest = this.#rest;
+    this.#rest = null;
+    if (rest !== null) owner.received(rest);
+    if (this.#peerEnded) owner.peerEnded();
+    this.#resume();
   }
 
   abort(): void {

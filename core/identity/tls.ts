@@ -11,7 +11,7 @@ export interface TlsOptions {
   readonly requestCert?: boolean;
   readonly rejectUnauthorized: boolean;
   readonly minVersion: number;
-  readonly ALPNProtocols: Buffer;
+  readonly ALPNProtocols?: Buffer;
   readonly serverName?: string;
 }
 
@@ -79,5 +79,5 @@ function presenting(svid: Svid) {
 }
 
 function mutual(protocols: Protocols) {
-  return { minVersion: TLS_1_3, ALPNProtocols: alpn(protocols) };
+  return protocols.length === 0 ? { minVersion: TLS_1_3 } : { minVersion: TLS_1_3, ALPNProtocols: alpn(protocols) };
 }

@@ -133,6 +133,13 @@ export class Serving implements ResponseHandler, Flow {
     if (this.#free.length < MAX_FREE) this.#free.push(exchange);
   }
 
+  /** The exchange is over, and no request: what it came on is served as something else. */
+  leave(exchange: MeshExchange): void {
+    this.#mesh.deadlines.clear(exchange.timer);
+    this.active--;
+    exchange.stage = Stage.Free;
+  }
+
   /** The connection goes on whatever becomes of its record. */
   #record(exchange: MeshExchange): void {
     try {

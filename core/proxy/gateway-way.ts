@@ -2,6 +2,7 @@ import { METHOD_NAMES, Method } from "../http/mod.ts";
 import type { GatewayListener, GatewayPort, Snapshot } from "../snapshot/mod.ts";
 import type { MeshExchange } from "./exchange.ts";
 import { MethodRefused, MisdirectedRequest, NoRoute } from "./failure.ts";
+import type { Mesh } from "./mesh.ts";
 import type { Way } from "./way.ts";
 
 /**
@@ -15,14 +16,22 @@ export function gatewayWay(gateway: string, port: number, secured: string | null
   let snapshot: Snapshot | null = null;
   let found: GatewayPort | null = null;
   let own: GatewayListener | null = null;
+  const look = (mesh: Mesh): void => {
+    if (snapshot === mesh.snapshot) return;
+    snapshot = mesh.snapshot;
+    found = snapshot.gatewayNamed(gateway)?.port(port) ?? null;
+    own = secured === null ? null : (found?.listenerNamed(secured) ?? null);
+  };
   return {
     direction: "gateway",
+    takes(_facts, mesh) {
+      look(mesh);
+      // Without TLS nothing tells listeners of bytes apart: the first has the port.
+      const rules = (secured === null ? found?.listeners[0] : own)?.connections ?? null;
+      return rules === null ? "requests" : { kind: "rules", rules };
+    },
     route(exchange, mesh) {
-      if (snapshot !== mesh.snapshot) {
-        snapshot = mesh.snapshot;
-        found = snapshot.gatewayNamed(gateway)?.port(port) ?? null;
-        own = secured === null ? null : (found?.listenerNamed(secured) ?? null);
-      }
+      look(mesh);
       const { request } = exchange;
       if (request.method === Method.Connect)
         throw new MethodRefused(`Cannot take ${METHOD_NAMES[request.method]}: a gateway takes requests only`);

@@ -7,6 +7,7 @@ import type { AddedLines } from "./added.ts";
 import type { MeshExchange } from "./exchange.ts";
 import type { Recorder, Self } from "./record.ts";
 import type { Waits } from "./timing.ts";
+import type { Way } from "./way.ts";
 
 /** What one worker serves with. The snapshot is replaced as a whole; an exchange keeps the one it began with. */
 export interface Mesh {
@@ -29,6 +30,16 @@ export interface Mesh {
   readonly metrics: MeshMetrics;
   /** Discovery has answered that no service has this host. */
   isKnownAbsent(host: string): boolean;
+  /** Asks discovery for a host; resolves when it has answered. */
+  ask(host: string): Promise<void>;
+  /**
+   * Ends a CONNECT by giving its connection to what the way leads to: what the
+   * client says from here on is served as if it had come by a listener of that
+   * way. False, for a way to return.
+   *
+   * @throws {MethodRefused} where the request did not come on a connection of its own.
+   */
+  tunnel(exchange: MeshExchange, inside: Way): boolean;
   /** Parks the exchange until discovery has answered for a host; it comes back by `serve`. False, for a way to return. */
   want(exchange: MeshExchange, host: string): boolean;
   /** Chooses a destination outside the mesh; false where the exchange is parked for the addresses of a name. */

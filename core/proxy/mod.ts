@@ -3,13 +3,18 @@
  * @module
  */
 export { AddedLines } from "./added.ts";
+export { AwaitedAnswer } from "./awaited-answer.ts";
+export { BYTES_PROTOCOL, Connection, NO_WORDS, type Words } from "./connection.ts";
+export { ConnectionRecorder } from "./connection-record.ts";
+export { Connections } from "./connections.ts";
 export { Egress, type Resolve } from "./egress.ts";
 export { MeshExchange } from "./exchange.ts";
-export { DiscoveryUnavailable } from "./failure.ts";
+export { DiscoveryUnavailable, MethodRefused } from "./failure.ts";
 export { Serving } from "./flow.ts";
 export { gatewayWay } from "./gateway-way.ts";
 export type { Mesh } from "./mesh.ts";
+export { CONNECT_WORDS } from "./passage-words.ts";
 export { Recorder, type Self } from "./record.ts";
 export { RequestIds } from "./request-id.ts";
 export { DEFAULT_WAITS, type Waits } from "./timing.ts";
-export { forwardWay, inboundWay, serviceWay, type Way } from "./way.ts";
+export { forwardWay, inboundWay, serviceWay, type Taking, type Way } from "./way.ts";

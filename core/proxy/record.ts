@@ -53,7 +53,7 @@ const K = Object.fromEntries(KEY_NAMES.map((name) => [name, logKey(name)])) as R
 const FLAG_VALUES = RESPONSE_FLAGS.map((flag) => logConstant(flag));
 const PROTOCOLS = [logConstant("HTTP/1.0"), logConstant("HTTP/1.1")];
 const HTTP2 = logConstant("HTTP/2");
-const DIRECTIONS = {
+export const DIRECTIONS = {
   inbound: logConstant("inbound"),
   outbound: logConstant("outbound"),
   gateway: logConstant("gateway"),
@@ -266,7 +266,7 @@ export class Recorder {
 }
 
 /** A peer is known by its certificate only: namespace and service account of `spiffe://td/ns/<ns>/sa/<sa>`. */
-function peerOf(spiffeId: string | null): EdgePeer | null {
+export function peerOf(spiffeId: string | null): EdgePeer | null {
   const found = spiffeId === null ? null : /\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(spiffeId);
   if (found === null) return null;
   const [, namespace = "", name = ""] = found;

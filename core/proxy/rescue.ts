@@ -107,6 +107,19 @@ export function rescue(error: unknown, exchange: MeshExchange, generation: numbe
   downstream.answer(exchange, outcome.status, latin1(fields), Buffer.from(body));
 }
 
+/** What a failure is in the record of a connection, whose downstream can be told no status. */
+export function flagOfFailure(error: unknown, reports: Reports): { readonly flag: number; readonly reason: string } {
+  const outcome = outcomeOf(error);
+  const reason = outcome === BUG ? reportBug(error, reports) : messageOf(error);
+  return { flag: RESPONSE_FLAGS.indexOf(outcome.flag), reason };
+}
+
+/** What who asked for a connection is told, where it has come to nothing. */
+export function refusalOf(error: unknown): Outcome & { readonly reason: string } {
+  const outcome = outcomeOf(error);
+  return { ...outcome, reason: outcome === BUG ? "a bug" : messageOf(error) };
+}
+
 type Reports = Pick<Mesh, "log" | "bugId">;
 
 /** Logs an error that nobody threw on purpose; the name it goes by. */

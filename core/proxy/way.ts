@@ -1,7 +1,10 @@
 import { latin1 } from "../base/mod.ts";
 import { METHOD_NAMES, Method } from "../http/mod.ts";
-import type { Direction } from "../listener/mod.ts";
+import type { ConnectionFacts, Direction } from "../listener/mod.ts";
+import type { ConnectionRules, Rule } from "../route/mod.ts";
 import type { Service, ServicePort, Snapshot } from "../snapshot/mod.ts";
+import { REACHED } from "../tcp/mod.ts";
+import { BYTES_PROTOCOL, NO_WORDS, type Words } from "./connection.ts";
 import type { MeshExchange } from "./exchange.ts";
 import { EgressRefused, MethodRefused, NoRoute } from "./failure.ts";
 import type { Mesh } from "./mesh.ts";
@@ -12,22 +15,46 @@ import type { Mesh } from "./mesh.ts";
  */
 export interface Way {
   readonly direction: Direction;
+  /** What a connection of this listener is, before a byte of it is read. Absent: one that carries requests. */
+  takes?(facts: ConnectionFacts, mesh: Mesh): Taking;
   route(exchange: MeshExchange, mesh: Mesh): boolean;
 }
+
+/** What a connection is to be served as. */
+export type Taking =
+  | "requests"
+  /** Bytes, by one of these rules. */
+  | { readonly kind: "rules"; readonly rules: ConnectionRules }
+  /** Bytes, by this rule; `words` are for the downstream. */
+  | { readonly kind: "rule"; readonly rule: Rule; readonly words: Words }
+  /** Discovery is to be asked for the host first. */
+  | { readonly kind: "unknown"; readonly host: string };
 
 /** An explicit listener: everything goes to one port of one service, whatever the Host. Port 0 is the usual one. */
 export function serviceWay(host: string, port: number): Way {
   const name = latin1(host);
   let snapshot: Snapshot | null = null;
   let service: Service | null = null;
+  const look = (mesh: Mesh): Service | null => {
+    if (snapshot !== mesh.snapshot) {
+      snapshot = mesh.snapshot;
+      service = snapshot.lookupHost(name, 0, name.length);
+    }
+    return service;
+  };
   return {
     direction: "outbound",
+    takes(_facts, mesh) {
+      const service = look(mesh);
+      if (service === null) return mesh.isKnownAbsent(host) ? "requests" : { kind: "unknown", host };
+      const rules = service.port(port)?.connections ?? null;
+      if (rules === null) return "requests";
+      mesh.used.add(service.name);
+      return { kind: "rules", rules };
+    },
     route(exchange, mesh) {
       if (exchange.request.method === Method.Connect) throw refusedMethod(exchange, "this listener serves one service");
-      if (snapshot !== mesh.snapshot) {
-        snapshot = mesh.snapshot;
-        service = snapshot.lookupHost(name, 0, name.length);
-      }
+      const service = look(mesh);
       if (service === null && !mesh.isKnownAbsent(host)) return mesh.want(exchange, host);
       if (service === null) throw new NoRoute(`Cannot route to "${host}": there is no such service`);
       const found = service.port(port);
@@ -47,10 +74,12 @@ export function forwardWay(): Way {
         throw new NoRoute("Cannot route a request that names no host");
       const service = mesh.snapshot.lookupHost(request.bytes, request.authorityStart, request.hostEnd);
       if (service === null) return outside(exchange, mesh);
-      if (request.method === Method.Connect)
-        throw refusedMethod(exchange, `"${service.name}" speaks HTTP: send the request itself`);
       const port = service.port(request.port);
       if (port === null) throw new NoRoute(`Cannot route to "${service.name}": it has no port ${request.port}`);
+      if (request.method === Method.Connect)
+        return mesh.tunnel(exchange, serviceWay(service.model.hosts[0]!, request.port));
+      if (port.connections !== null)
+        throw new NoRoute(`Cannot route to port ${port.port} of "${service.name}": it takes no requests, use CONNECT`);
       return match(exchange, service, port, mesh);
     },
   };
@@ -82,10 +111,24 @@ function outside(exchange: MeshExchange, mesh: Mesh): boolean {
   return mesh.leave(exchange, host, request.port || (request.method === Method.Connect ? 443 : 80));
 }
 
-/** The local app, behind one inbound port. */
+/** What proxies of the mesh call connections that carry requests. */
+const REQUEST_PROTOCOLS: ReadonlySet<string> = new Set(["mesh/h1", "mesh/h2"]);
+const SAYS_REACHED: Words = Object.freeze({ connected: REACHED });
+
+/**
+ * The local app, behind one inbound port. What the port takes is said by the
+ * app's own side: where policies guard requests, no caller gets around them by
+ * calling its bytes something else.
+ */
 export function inboundWay(appPort: number): Way {
   return {
     direction: "inbound",
+    takes(facts, mesh) {
+      const inbound = mesh.snapshot.workload?.port(appPort) ?? null;
+      if (inbound === null || inbound.protocol === "http" || REQUEST_PROTOCOLS.has(facts.protocol)) return "requests";
+      const words = facts.protocol === BYTES_PROTOCOL ? SAYS_REACHED : NO_WORDS;
+      return { kind: "rule", rule: inbound.entry.rule, words };
+    },
     route(exchange, mesh) {
       if (exchange.request.method === Method.Connect)
         throw refusedMethod(exchange, "an app's port takes requests only");

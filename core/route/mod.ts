@@ -3,6 +3,7 @@
  * @module
  */
 export { ByteTable, type ByteTableOptions } from "./byte-table.ts";
+export { ConnectionRules } from "./connection-rules.ts";
 export { compileEdits, HeaderEdits, type HeaderLine, InvalidHeaderEdit } from "./edits.ts";
 export { Fault } from "./fault.ts";
 export type { Cors } from "./filter/cors.ts";

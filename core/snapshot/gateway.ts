@@ -1,8 +1,8 @@
 import type { RequestHead } from "../http/mod.ts";
-import { type ConnectionRuleModel, HostChain, type HostLink, type Router } from "../route/mod.ts";
+import { type ConnectionRules, HostChain, type HostLink, type Router } from "../route/mod.ts";
 import type { GatewayListenerModel, GatewayModel, GatewayPortModel, GatewayTlsModel } from "./model.ts";
 import { type Material, Needs } from "./needs.ts";
-import { buildRules, type RouteEntry } from "./service.ts";
+import { buildConnections, buildRules, type RouteEntry } from "./service.ts";
 
 /** A listener of a gateway: the rules of its hosts, or of its connections. */
 export class GatewayListener {
@@ -10,13 +10,13 @@ export class GatewayListener {
   readonly name: string;
   readonly tls: GatewayTlsModel | null;
   /** For connections whose content is not read; null where HTTP is spoken. */
-  readonly connections: readonly ConnectionRuleModel[] | null;
+  readonly connections: ConnectionRules | null;
   readonly #hosts: HostChain<Router<RouteEntry>>;
 
-  constructor(model: GatewayListenerModel, hosts: HostChain<Router<RouteEntry>>) {
+  constructor(model: GatewayListenerModel, hosts: HostChain<Router<RouteEntry>>, connections: ConnectionRules | null) {
     this.name = model.name;
     this.tls = model.tls ?? null;
-    this.connections = model.hosts === undefined ? (model.connections ?? []) : null;
+    this.connections = connections;
     this.#hosts = hosts;
     Object.freeze(this);
   }
@@ -118,12 +118,8 @@ function buildListener(
   material: Material,
 ): GatewayListener {
   const of = `the listener "${model.name}" of the gateway "${gateway}"`;
-  for (const rule of model.connections ?? []) {
-    for (const { cluster } of rule.backends) {
-      if (cluster !== null) needs.cluster(cluster, `Rule "${rule.id}" of ${of}`, material);
-    }
-  }
   const place = { guards: [], of, needs, material };
   const hosts = (model.hosts ?? []).map(({ hostname, rules }) => [hostname, buildRules(rules, place).router] as const);
-  return new GatewayListener(model, new HostChain(hosts, material.scan.seed));
+  const connections = model.hosts === undefined ? buildConnections(model.connections ?? [], place) : null;
+  return new GatewayListener(model, new HostChain(hosts, material.scan.seed), connections);
 }

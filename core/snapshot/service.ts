@@ -1,5 +1,14 @@
 import type { Plugin } from "../plugin/mod.ts";
-import { prefixLengthOf, type RouteMatch, Router, Rule, type RuleModel, WHOLE_PATH } from "../route/mod.ts";
+import {
+  type ConnectionRuleModel,
+  ConnectionRules,
+  prefixLengthOf,
+  type RouteMatch,
+  Router,
+  Rule,
+  type RuleModel,
+  WHOLE_PATH,
+} from "../route/mod.ts";
 import type { ServiceModel, ServicePortModel } from "./model.ts";
 import { attempt, type Material, Needs } from "./needs.ts";
 
@@ -24,14 +33,21 @@ export class ServicePort {
   readonly port: number;
   readonly protocol: ServicePortModel["protocol"];
   readonly router: Router<RouteEntry>;
-  /** In the order of the model; what comes by tcp takes the first, without a match. */
   readonly entries: readonly RouteEntry[];
+  /** What becomes of connections; null where requests are read. */
+  readonly connections: ConnectionRules | null;
 
-  constructor(model: ServicePortModel, entries: readonly RouteEntry[], router: Router<RouteEntry>) {
+  constructor(
+    model: ServicePortModel,
+    entries: readonly RouteEntry[],
+    router: Router<RouteEntry>,
+    connections: ConnectionRules | null,
+  ) {
     this.port = model.port;
     this.protocol = model.protocol;
     this.entries = entries;
     this.router = router;
+    this.connections = connections;
     Object.freeze(this);
   }
 }
@@ -83,13 +99,21 @@ export function buildService(model: ServiceModel, version: string, material: Mat
 }
 
 function buildPort(service: string, model: ServicePortModel, needs: Needs, material: Material): ServicePort {
+  if (model.protocol !== "http") return buildConnectionPort(service, model, needs, material);
   const { entries, router } = buildRules(rulesFor(material.namespace, model.rules), {
     guards: model.guardedByCaller ? model.guards : [],
     of: `the service "${service}"`,
     needs,
     material,
   });
-  return new ServicePort(model, entries, router);
+  return new ServicePort(model, entries, router, null);
+}
+
+/** Without rules of its own, the port leads where its first rule for requests would. */
+function buildConnectionPort(service: string, model: ServicePortModel, needs: Needs, material: Material): ServicePort {
+  const rules = model.connections ?? model.rules.slice(0, 1).map(({ id, backends }) => ({ id, order: 0, backends }));
+  const connections = buildConnections(rules, { guards: [], of: `the service "${service}"`, needs, material });
+  return new ServicePort(model, [], new Router<RouteEntry>([], material.scan), connections);
 }
 
 /** What rules are built with. */
@@ -120,8 +144,17 @@ export function buildRules(
   return { entries: Object.freeze(entries), router: buildRouter(matches, place) };
 }
 
+/** Makes the rules of connections ready. */
+export function buildConnections(models: readonly ConnectionRuleModel[], place: RulesPlace): ConnectionRules {
+  const { namespace, scan } = place.material;
+  return new ConnectionRules(rulesFor(namespace, models), (model) => buildRule(model, place), scan.seed);
+}
+
 /** Rules that the caller's namespace has made for itself replace all others (GAMMA, consumer routes). */
-function rulesFor(namespace: string | null, rules: readonly RuleModel[]): readonly RuleModel[] {
+function rulesFor<R extends { readonly consumers?: string }>(
+  namespace: string | null,
+  rules: readonly R[],
+): readonly R[] {
   const own = rules.filter(({ consumers }) => consumers !== undefined && consumers === namespace);
   return own.length > 0 ? own : rules.filter(({ consumers }) => consumers === undefined);
 }
@@ -142,11 +175,17 @@ function placeOf(rule: string, { of }: RulesPlace): string {
 function buildEntry(model: RuleModel, place: RulesPlace): RouteEntry {
   const { guards, needs, material } = place;
   const where = placeOf(model.id, place);
-  const rule = new Rule(model, {
+  const rule = buildRule(model, place);
+  return new RouteEntry(rule, needs.policies([...guards, ...model.policies], where, material));
+}
+
+function buildRule(model: RuleModel, place: RulesPlace): Rule {
+  const { needs, material } = place;
+  const where = placeOf(model.id, place);
+  return new Rule(model, {
     requestTimeoutMs: material.mesh.requestTimeoutMs,
     clusterNamed: (name) => needs.cluster(name, where, material),
     scan: material.scan,
     trustDomain: material.mesh.trustDomain,
   });
-  return new RouteEntry(rule, needs.policies([...guards, ...model.policies], where, material));
 }

@@ -4,3 +4,5 @@
  * @module
  */
 export { type ClientHello, type Hello, readClientHello } from "./client-hello.ts";
+export { Ending, REACHED, Relay, type RelayOwner, type RelaySettings } from "./relay.ts";
+export type { Side } from "./side.ts";

@@ -7,8 +7,8 @@ import { socketHandlers, type Wire, type WireOwner } from "../listener/mod.ts";
 export const DialFailure = { Refused: 0, Timeout: 1, Untrusted: 2 } as const;
 export type DialFailure = (typeof DialFailure)[keyof typeof DialFailure];
 
-/** What a connection is wanted for; TLS may agree on less than HTTP/2. */
-export type Spoken = "http1" | "http2";
+/** What a connection is wanted for; TLS may agree on less than HTTP/2. `bytes`: whatever is in it is not ours to know. */
+export type Spoken = "http1" | "http2" | "bytes";
 
 /** What a TLS dial needs of the identity; read anew for each connection. */
 export interface ClientTls {

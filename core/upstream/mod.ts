@@ -2,6 +2,6 @@
  * Connections outward: dial, mutual TLS, pools. Forwards only what is permitted.
  * @module
  */
-export { type ClientTls, DialFailure, type DialSettings, type Spoken } from "./dial.ts";
+export { type ClientTls, type Dial, DialFailure, type DialOutcome, type DialSettings, type Spoken } from "./dial.ts";
 export type { PoolSettings, Waiter } from "./pool.ts";
 export { Upstream } from "./upstream.ts";

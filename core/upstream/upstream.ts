@@ -2,6 +2,7 @@ import { Deadline } from "../base/mod.ts";
 import type { Endpoint } from "../cluster/mod.ts";
 import type { ClientStream } from "../http/mod.ts";
 import type { Permitted } from "../policy/mod.ts";
+import { type Dial, type DialOutcome, dial } from "./dial.ts";
 import { MuxPool } from "./mux-pool.ts";
 import { Pool, type PoolSettings, type Waiter } from "./pool.ts";
 
@@ -37,6 +38,11 @@ export class Upstream extends Deadline {
     // A proxy of the mesh takes HTTP/1.1 requests by HTTP/2 too: many then share one TLS record and one write.
     const shared = endpoint.http2 || endpoint.identity !== null || waiter.needsHttp2;
     return shared ? this.#sharedOf(endpoint).take(waiter) : this.#poolOf(this.#pools, endpoint).take(waiter);
+  }
+
+  /** Opens a connection for bytes that nobody reads: it belongs to one downstream connection, and to no pool. */
+  open(endpoint: Endpoint, outcome: DialOutcome): Dial {
+    return dial(endpoint, "bytes", this.#settings, outcome);
   }
 
   /** The waiter wants no connection any more. It may wait in a pool that is leaving. */

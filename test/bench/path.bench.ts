@@ -123,6 +123,8 @@ function plane() {
     isKnownAbsent: none,
     want: none,
     leave: none,
+    ask: () => Promise.resolve(),
+    tunnel: none,
   } satisfies Mesh;
   const serving = new Serving(mesh);
   const client = { handler: serving, stage, headLimits: DEFAULT_HEAD_LIMITS };

@@ -250,6 +250,8 @@ export function servingDouble(snapshot: Snapshot): ServingDouble {
     isKnownAbsent: () => false,
     want: () => false,
     leave: () => false,
+    ask: () => Promise.resolve(),
+    tunnel: () => false,
   };
   const serving = new Serving(mesh);
   return {
