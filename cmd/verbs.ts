@@ -35,6 +35,11 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
     about: "find everything that is wrong in manifests, offline",
     load: () => import("./validate.ts"),
   },
+  rollout: {
+    chapter: CONFIGURE,
+    about: "move a route to a new version, step by step",
+    load: () => import("./rollout.ts"),
+  },
   token: { chapter: CONFIGURE, about: "tokens that let proxies join", load: () => import("./token.ts") },
   "api-token": {
     chapter: CONFIGURE,

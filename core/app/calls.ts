@@ -9,6 +9,7 @@ export type WorkerCall =
   | { readonly call: "apply"; readonly model: unknown }
   | { readonly call: "identify"; readonly credentials: Credentials }
   | { readonly call: "drain"; readonly deadlineMs: number }
+  | { readonly call: "measure"; readonly clusters: readonly string[] }
   | { readonly call: "close" }
   | { readonly call: "reopen" }
   | { readonly call: "clusters" };

@@ -17,6 +17,8 @@ export interface Planes {
   drain(deadlineMs: number): Promise<number>;
   close(): Promise<void>;
   reopenLogs(): void;
+  /** Counts the requests to these clusters from now on, and no others. */
+  measure(clusters: readonly string[]): void;
   /** Names of the services that were called since the last time it was asked. */
   used(): Iterable<string>;
   /** What the clusters look like from the workers, for the admin port. */
@@ -41,6 +43,7 @@ export function localPlanes(plan: PlanePlan, host: PlaneHost, clock: Clock): Pla
     identify: (credentials) => plane.identify(credentials),
     drain: (deadlineMs) => drained(plane, clock, deadlineMs),
     close: async () => plane.close(),
+    measure: (clusters) => plane.measure(clusters),
     reopenLogs: () => plane.reopenLog(),
     used: () => plane.takeUsed(),
     clusters: async () => plane.clusters(),

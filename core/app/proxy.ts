@@ -1,7 +1,7 @@
 import type { AdminSources, CertificateFacts } from "../admin/mod.ts";
 import { type Clock, type Log, MeshError, messageOf } from "../base/mod.ts";
 import type { Address } from "../config/mod.ts";
-import type { DataPlane, Discovery, DiscoveryOptions } from "../discovery/mod.ts";
+import type { DataPlane, Discovery, DiscoveryOptions, Measured } from "../discovery/mod.ts";
 import { SharedCounters } from "../plugin/mod.ts";
 import type { SnapshotModel } from "../snapshot/mod.ts";
 import { Aggregate, type EdgePeer, exposition, Region } from "../telemetry/mod.ts";
@@ -9,6 +9,7 @@ import type { DirectoryCompiler } from "./compiler/model.ts";
 import { openDoors } from "./doors.ts";
 import { type FileSource, fileSource } from "./files.ts";
 import { chosenGateways, type GatewayChoice, GatewayPorts, type GatewayProblem } from "./gateways.ts";
+import { measuredOf } from "./measured.ts";
 import { Names } from "./names.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
 import { localPlanes, type Planes } from "./planes.ts";
@@ -137,6 +138,7 @@ class MeshProxy implements RunningProxy, DataPlane {
   #model: SnapshotModel | null = null;
   #credentials: Credentials | null;
   #notAfter = 0;
+  #measured: readonly string[] = [];
   #isReady = false;
   #isDraining = false;
 
@@ -326,6 +328,15 @@ class MeshProxy implements RunningProxy, DataPlane {
 
   used(): Iterable<string> {
     return this.#planes.used();
+  }
+
+  measure(clusters: readonly string[]): void {
+    this.#measured = clusters;
+    this.#planes.measure(clusters);
+  }
+
+  measured(): Measured {
+    return measuredOf(this.#aggregate, this.#measured);
   }
 
   async #want(host: string): Promise<void> {

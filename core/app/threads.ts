@@ -11,6 +11,8 @@ interface Told {
   readonly plans: ListenerPlan[];
   model: unknown;
   credentials: Credentials | null;
+  /** Clusters that are measured. */
+  clusters: readonly string[];
 }
 
 /** A worker that dies at once must not spin. */
@@ -27,7 +29,7 @@ export class Threads implements Planes {
   readonly #clock: Clock;
   readonly #spawn: () => WorkerPort;
   readonly #threads: (Thread | null)[] = [];
-  readonly #told: Told = { plans: [], model: null, credentials: null };
+  readonly #told: Told = { plans: [], model: null, credentials: null, clusters: [] };
   readonly #used = new Set<string>();
   #closing = false;
   #number = 0;
@@ -75,10 +77,11 @@ export class Threads implements Planes {
 
   /** Identity and model are posted at once, so that what comes next comes behind them; listeners open last. */
   async #tell(thread: Thread): Promise<void> {
-    const { plans, model, credentials } = this.#told;
+    const { plans, model, credentials, clusters } = this.#told;
     const told: Promise<unknown>[] = [];
     if (credentials !== null) told.push(thread.calls.call({ call: "identify", credentials }));
     if (model !== null) told.push(thread.calls.call({ call: "apply", model }));
+    if (clusters.length > 0) told.push(thread.calls.call({ call: "measure", clusters }));
     await Promise.all(told);
     await thread.calls.call({ call: "open", plans });
   }
@@ -132,6 +135,11 @@ export class Threads implements Planes {
     const names = [...this.#used];
     this.#used.clear();
     return names;
+  }
+
+  measure(clusters: readonly string[]): void {
+    this.#told.clusters = clusters;
+    this.#say({ call: "measure", clusters });
   }
 
   reopenLogs(): void {

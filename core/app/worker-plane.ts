@@ -26,6 +26,7 @@ import {
 import { Upstream } from "../upstream/mod.ts";
 import { type ClusterReport, reportOf } from "./cluster-report.ts";
 import { Listeners } from "./listeners.ts";
+import { Tallies } from "./measured.ts";
 import { Parked } from "./parked.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
 import { Policies } from "./policies.ts";
@@ -64,6 +65,7 @@ export class WorkerPlane {
   readonly #listeners: Listeners;
   readonly #parked: Parked;
   readonly #policies: Policies;
+  readonly #tallies: Tallies;
   readonly #mesh: { -readonly [K in keyof Mesh]: Mesh[K] };
   /** Models are applied one after the other: loading a plugin may take longer than what comes behind it. */
   #applying: Promise<void> = Promise.resolve();
@@ -77,6 +79,7 @@ export class WorkerPlane {
     this.#scan = new PathScan(plan.seed);
     const region = new Region((message) => host.telemetry(message));
     this.#metrics = meshMetrics(region);
+    this.#tallies = new Tallies(this.#metrics);
     this.#logWriter =
       plan.accessLog === null ? null : new LogWriter(openLogSink(plan.accessLog.target), clock, plan.accessLog.format);
     this.#http2 = new Http2Kit({
@@ -215,6 +218,7 @@ export class WorkerPlane {
     this.#mesh.snapshot = snapshot;
     this.#listeners.review();
     this.#parked.review();
+    this.#tallies.review(snapshot);
     this.#upstream.retain(new Set<Endpoint>([...snapshot.endpoints(), ...this.#egress.endpoints()]));
     this.#stage.flush();
   }
@@ -222,6 +226,11 @@ export class WorkerPlane {
   identify(credentials: Credentials): void {
     this.#trust.identify(credentials);
     this.#mesh.self.principal = credentials.spiffeId;
+  }
+
+  /** Counts the requests to these clusters from now on, and no others. */
+  measure(clusters: readonly string[]): void {
+    this.#tallies.measure(clusters, this.#mesh.snapshot);
   }
 
   /** Stops accepting, ends idle connections; what is under way goes on and closes its connection behind it. */

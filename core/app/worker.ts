@@ -63,6 +63,8 @@ async function answer(plane: WorkerPlane, body: WorkerCall): Promise<unknown> {
       return await drained(plane, systemClock, body.deadlineMs);
     case "clusters":
       return plane.clusters();
+    case "measure":
+      return plane.measure(body.clusters);
     case "reopen":
       return plane.reopenLog();
     case "close":

@@ -8,6 +8,11 @@ export interface ClusterEvents {
   returned(endpoint: Endpoint): void;
 }
 
+/** Counts the requests to a cluster that somebody measures. */
+export interface Tally {
+  count(isFailure: boolean, durationMs: number): void;
+}
+
 /** What lasts of a cluster from snapshot to snapshot. */
 export class ClusterState {
   readonly name: string;
@@ -17,6 +22,8 @@ export class ClusterState {
   members: ReadonlyMap<string, Endpoint> = new Map();
   /** How many of them are ejected or on probation. */
   ejected = 0;
+  /** Null while nobody measures it. */
+  tally: Tally | null = null;
   /** Whose turn it is in round robin; -1 before the first pick. */
   cursor = -1;
 

@@ -4,7 +4,7 @@
  */
 export { byWeight, pick } from "./balance.ts";
 export { RetryBudget } from "./budget.ts";
-export { Cluster, type ClusterEvents, ClusterState } from "./cluster.ts";
+export { Cluster, type ClusterEvents, ClusterState, type Tally } from "./cluster.ts";
 export { type EjectReason, Endpoint, endpointKey, OUTCOME_NAMES, Outcome, outcomeOf } from "./endpoint.ts";
 export { parseLocality } from "./locality.ts";
 export type {

@@ -9,5 +9,6 @@ export { readPacked } from "./manifest/extism.ts";
 export { type LoadedModules, loadModules, type ModuleSources, readBeside } from "./manifest/module.ts";
 export { watchDirectory } from "./manifest/watch.ts";
 export type { Compiled, Module, RegisteredPort, Registration } from "./model.ts";
+export { clusterName } from "./service.ts";
 export type { Condition, DocumentStatus } from "./status.ts";
 export type { Watched } from "./watch/mod.ts";

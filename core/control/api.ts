@@ -4,6 +4,7 @@ import { messageOf } from "../base/mod.ts";
 import type { Problem } from "../config/mod.ts";
 import { addDocuments } from "./api-documents.ts";
 import { type Api, type ApiEnv, ApiError, type ApiSources } from "./api-request.ts";
+import { addRollouts } from "./api-rollouts.ts";
 import { addState } from "./api-state.ts";
 import type { ApiTokens, Caller } from "./api-token.ts";
 import { addTokens } from "./api-tokens.ts";
@@ -45,6 +46,7 @@ export function makeApi(sources: ApiSources): Api {
   });
   addDocuments(api, sources);
   addState(api, sources);
+  addRollouts(api, sources);
   addTokens(api, sources);
   api.notFound((c) =>
     c.json(failure("not_found", `Cannot find ${c.req.method} ${c.req.path}: the API has no such door`), 404),

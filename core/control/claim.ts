@@ -1,11 +1,20 @@
 import { isDnsLabel, isIpAddress, isLabelKey, isLabelValue, isPort } from "../config/mod.ts";
-import { BadFrame, MAX_HOSTS, type PortClaim, type Subscribe, type WorkloadClaim } from "../discovery/mod.ts";
+import {
+  BadFrame,
+  type ClusterCounts,
+  MAX_HOSTS,
+  type Measured,
+  type PortClaim,
+  type Subscribe,
+  type WorkloadClaim,
+} from "../discovery/mod.ts";
 import type { ResourceKey } from "../snapshot/mod.ts";
 
 const MAX_PORTS = 100;
 const MAX_LABELS = 100;
 const MAX_HOST_LENGTH = 255;
 const MAX_HELD = 100_000;
+const MAX_BUCKETS = 256;
 const PROXY_ID = /^[0-9a-z-]{1,64}$/;
 
 /**
@@ -39,6 +48,20 @@ export function readHosts(hosts: unknown): readonly string[] {
 export function readReasons(reasons: unknown): readonly string[] {
   must(Array.isArray(reasons), "reasons");
   return (reasons as unknown[]).slice(0, 20).map((reason) => String(reason).slice(0, 1000));
+}
+
+/** @throws {BadFrame} when something is no number. */
+export function readMeasured({ clusters }: Partial<Measured>): Measured {
+  must(isObject(clusters), "clusters");
+  for (const counts of Object.values(clusters as object) as Partial<ClusterCounts>[]) {
+    must(isObject(counts) && Array.isArray(counts.durations) && counts.durations.length <= MAX_BUCKETS, "clusters");
+    const numbers: readonly unknown[] = [counts.successes, counts.failures, ...(counts.durations ?? [])];
+    must(
+      numbers.every((number) => typeof number === "number" && number >= 0),
+      "clusters",
+    );
+  }
+  return { clusters: clusters as Measured["clusters"] };
 }
 
 function readHeld(held: unknown): Readonly<Record<ResourceKey, string>> {

@@ -36,6 +36,8 @@ export interface ConfigurationOptions {
   };
   /** Rules of the control plane beyond the compiler's, e.g. that the trust domain stays. */
   readonly check: (documents: readonly Document[]) => readonly Problem[];
+  /** The documents as they are to be compiled: a rollout has weights of its own. */
+  readonly shape: (documents: readonly Document[]) => readonly Document[];
   /** What runs has changed. */
   readonly changed: () => void;
   /** The directory was tried: so many errors were found. */
@@ -94,8 +96,8 @@ export class Configuration {
 
   /** Compiles what runs. */
   compile(): Compiled {
-    const { registrations, clock } = this.#options;
-    return compile(this.#whole.documents, registrations(), { modules: this.#whole.modules, now: clock.now() });
+    const { registrations, clock, shape } = this.#options;
+    return compile(shape(this.#whole.documents), registrations(), { modules: this.#whole.modules, now: clock.now() });
   }
 
   /** Reads the directory, falls back to what served last, and watches from then on. */

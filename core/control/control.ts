@@ -7,7 +7,7 @@ import { type ApiServer, serveApi } from "./api.ts";
 import { type ApiTokenRecord, ApiTokens } from "./api-token.ts";
 import { Applied, type AppliedRecord } from "./applied.ts";
 import { Audit } from "./audit.ts";
-import { type Builtins, Configuration } from "./configuration.ts";
+import { type Builtins, Configuration, type Submission } from "./configuration.ts";
 import { Issuing } from "./identity.ts";
 import { type JoinTokenRecord, JoinTokens } from "./join-token.ts";
 import { listenForProxies, type StreamListener } from "./listener.ts";
@@ -17,6 +17,7 @@ import { Plane } from "./plane.ts";
 import { Publisher } from "./publisher.ts";
 import type { Storage } from "./record.ts";
 import { type Registered, Registry } from "./registry.ts";
+import { type RolloutRecord, Rollouts } from "./rollout/mod.ts";
 import type { RandomBytes } from "./secret.ts";
 import { storageIn } from "./storage.ts";
 import { Streams } from "./streams.ts";
@@ -41,6 +42,8 @@ export interface ControlTiming {
 }
 
 const HOUR_MS = 3_600_000;
+/** A proxy that does not confirm must not keep a step from beginning. */
+const ROLLOUT_WAIT_MS = 10_000;
 
 export const CONTROL_TIMING: ControlTiming = {
   pingMs: 5000,
@@ -186,11 +189,26 @@ class Starting {
     });
     this.#counts.registrations = registry.size;
     const texts = this.#storage.records<readonly { file: string; text: string }[]>("last-good");
+    const streams = new Streams(clock, leaseMs);
+    const rollouts: Rollouts = new Rollouts({
+      ...{ clock, log, records: this.#storage.records<RolloutRecord>("rollouts") },
+      documents: () => configuration.documents,
+      isApplied: (document) => configuration.isApplied(document),
+      apply: async (raw) => (await configuration.submit(asWritten(raw), true)).accepted,
+      publish: async () => {
+        publisher.changed();
+        await publisher.flush();
+        await streams.confirmed(plane.revision, null, ROLLOUT_WAIT_MS);
+      },
+      measure: (wanted) => streams.measure(wanted),
+    });
+    await rollouts.load();
     const configuration: Configuration = new Configuration({
       ...{ clock, log, directory: config, builtins },
       applied: new Applied(this.#storage.records<AppliedRecord>("documents"), modulesIn(join(data, "modules"))),
       registrations: () => registry.list(),
       lastGood: { load: () => texts.get("directory"), save: (good) => texts.put("directory", good) },
+      shape: (documents) => rollouts.shape(documents),
       check: (documents) => trustDomainProblems(documents, issuing.trustDomain),
       changed: () => publisher.changed(),
       tried: (errors) => {
@@ -198,16 +216,16 @@ class Starting {
       },
     });
     const joinTokens = new JoinTokens(this.#storage.records<JoinTokenRecord>("join-tokens"), clock, randomBytes);
-    const streams = new Streams(clock, leaseMs);
     const plane: Plane = new Plane({
       ...{ clock, log, counts: this.#counts, observer, software },
       ...{ linkTiming: { pingMs, deadMs }, timing: { ackMs, retryMs } },
-      ...{ configuration, publisher, registry, streams, joinTokens, issuing },
+      ...{ configuration, publisher, registry, streams, joinTokens, issuing, rollouts },
     });
     this.#stops.push(() => plane.stop());
     await configuration.start();
     publisher.changed();
     await publisher.flush();
+    rollouts.resume();
     return plane;
   }
 
@@ -274,6 +292,11 @@ class Starting {
       },
     };
   }
+}
+
+/** A document of a rollout, as if somebody had sent it. */
+function asWritten(raw: unknown): Submission {
+  return { texts: [{ file: "rollout", text: JSON.stringify(raw) }], module: () => null };
 }
 
 function text({ hostname, port }: { readonly hostname: string; readonly port: number }): string {

@@ -6,6 +6,7 @@ import {
   type Link,
   type LinkReader,
   type LinkTiming,
+  type Measured,
   type Subscribe,
   type SvidMessage,
   type WorkloadClaim,
@@ -19,6 +20,7 @@ import { ProxyStream, type StreamHost, type StreamPeer, type StreamTiming } from
 import type { Published } from "./published.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Registry } from "./registry.ts";
+import type { Rollouts } from "./rollout/mod.ts";
 import { type Reception, Refused } from "./session.ts";
 import type { Streams } from "./streams.ts";
 
@@ -36,6 +38,7 @@ export interface PlaneParts {
   readonly streams: Streams;
   readonly joinTokens: JoinTokens;
   readonly issuing: Issuing;
+  readonly rollouts: Rollouts;
 }
 
 /** What proxies and the API reach of a control plane: its parts, put together. */
@@ -49,6 +52,7 @@ export class Plane implements Reception, StreamHost {
   readonly registry: Registry;
   readonly streams: Streams;
   readonly joinTokens: JoinTokens;
+  readonly rollouts: Rollouts;
   readonly #parts: PlaneParts;
 
   constructor(parts: PlaneParts) {
@@ -62,6 +66,7 @@ export class Plane implements Reception, StreamHost {
     this.registry = parts.registry;
     this.streams = parts.streams;
     this.joinTokens = parts.joinTokens;
+    this.rollouts = parts.rollouts;
   }
 
   /** How links are watched. */
@@ -157,6 +162,10 @@ export class Plane implements Reception, StreamHost {
     return await this.streams.confirmed(revision, stream, deadlineMs);
   }
 
+  measured(stream: ProxyStream, counts: Measured): void {
+    this.rollouts.measured(stream, counts);
+  }
+
   answered(): void {
     this.streams.answered();
   }
@@ -171,6 +180,7 @@ export class Plane implements Reception, StreamHost {
     this.streams.end("the control plane is stopping");
     this.#parts.publisher.close();
     this.configuration.close();
+    this.rollouts.close();
     this.registry.close();
   }
 }

@@ -10,6 +10,8 @@ import {
   type Link,
   type LinkReader,
   MAX_HOSTS,
+  type Measure,
+  type Measured,
   type Nack,
   type Register,
   type RenewMessage,
@@ -21,7 +23,7 @@ import {
   type WorkloadClaim,
 } from "../discovery/mod.ts";
 import type { Resource } from "../snapshot/mod.ts";
-import { readHosts, readReasons, readWorkload } from "./claim.ts";
+import { readHosts, readMeasured, readReasons, readWorkload } from "./claim.ts";
 import { Delivery, type Plan } from "./delivery.ts";
 import type { ControlCounts, ControlObserver } from "./metrics.ts";
 import { needOf } from "./need.ts";
@@ -52,6 +54,8 @@ export interface StreamHost {
   register(stream: ProxyStream, claim: WorkloadClaim): Promise<void>;
   /** Takes the endpoint out; resolves with the proxies that had not confirmed by the deadline. */
   withdraw(stream: ProxyStream, deadlineMs: number): Promise<readonly string[]>;
+  /** What a proxy has counted of the clusters that are measured. */
+  measured(stream: ProxyStream, counts: Measured): void;
   /** A confirmed or refused update, or the end. */
   answered(stream: ProxyStream): void;
   ended(stream: ProxyStream): void;
@@ -125,6 +129,11 @@ export class ProxyStream implements LinkReader {
     });
   }
 
+  /** Asks the proxy to count these clusters, and no others. */
+  measure(wanted: Measure): void {
+    if (this.#open) this.#link.send(Frame.Measure, wanted);
+  }
+
   end(message: string): void {
     this.#link.fail("going", message);
   }
@@ -151,6 +160,9 @@ export class ProxyStream implements LinkReader {
         return;
       case Frame.Register:
         this.#run(this.#host.register(this, readWorkload(readJson<Partial<Register>>(payload).workload)));
+        return;
+      case Frame.Measured:
+        this.#host.measured(this, readMeasured(readJson<Partial<Measured>>(payload)));
         return;
       case Frame.Withdraw:
         this.#run(this.#withdraw(readJson<Withdraw>(payload)));

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/mod.ts";
+import type { Measure } from "../discovery/mod.ts";
 import type { ProxyStream } from "./proxy-stream.ts";
 import { sequenceOf } from "./published.ts";
 
@@ -46,6 +47,7 @@ export class Streams {
   readonly #open = new Map<string, ProxyStream>();
   readonly #gone = new Map<string, ProxyStatus>();
   readonly #waiters = new Set<Waiter>();
+  #measure: Measure = { clusters: [], everyMs: 0 };
 
   constructor(clock: Clock, goneMs: number) {
     this.#clock = clock;
@@ -62,6 +64,7 @@ export class Streams {
     const before = this.#open.get(key);
     this.#open.set(key, stream);
     this.#gone.delete(key);
+    if (this.#measure.clusters.length > 0) stream.measure(this.#measure);
     before?.end("a newer stream of the same proxy has taken over");
   }
 
@@ -78,6 +81,12 @@ export class Streams {
   /** Tells everybody of the newest revision. */
   publish(): void {
     for (const stream of this.#open.values()) stream.push();
+  }
+
+  /** What every proxy is to count, also one that comes later. */
+  measure(wanted: Measure): void {
+    this.#measure = wanted;
+    for (const stream of this.#open.values()) stream.measure(wanted);
   }
 
   status(): readonly ProxyStatus[] {

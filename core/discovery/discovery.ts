@@ -8,7 +8,7 @@ import { Disk, type LastGood } from "./disk.ts";
 import { Enrol, JoinRefused } from "./enrol.ts";
 import { Hosts, type HostTiming } from "./hosts.ts";
 import type { DataPlane, Source } from "./model.ts";
-import type { Subscribe, WorkloadClaim } from "./protocol.ts";
+import type { Measure, Subscribe, WorkloadClaim } from "./protocol.ts";
 import { type Held, reasonsOf, Serving } from "./serving.ts";
 import { type Change, ControlStream } from "./stream.ts";
 import { parseJoinToken } from "./token.ts";
@@ -139,6 +139,7 @@ class ProxyDiscovery implements Discovery {
   #hosts: Hosts;
   #refused: DiscoveryState["refused"] = null;
   #lastError: string | null = null;
+  #measuring: Timer | null = null;
   #withdrawn = false;
   #announced: boolean;
   #closed = false;
@@ -225,6 +226,7 @@ class ProxyDiscovery implements Discovery {
   async close(): Promise<void> {
     this.#closed = true;
     for (const timer of this.#timers) timer.cancel();
+    this.#measuring?.cancel();
     this.#parts?.rotation.stop();
     this.#uplink.close();
     this.#hosts.giveUp("this proxy is stopping");
@@ -321,7 +323,11 @@ class ProxyDiscovery implements Discovery {
       },
       subscribe,
       {
-        closed,
+        closed: (reason) => {
+          this.#measure(null, { clusters: [], everyMs: 0 });
+          closed(reason);
+        },
+        measure: (wanted) => this.#measure(stream, wanted),
         change: (change) => {
           void this.#take(stream, base, change).then((held) => {
             base = held;
@@ -330,6 +336,16 @@ class ProxyDiscovery implements Discovery {
       },
     );
     return stream;
+  }
+
+  /** Counts for whom the control plane asks, and tells it for as long as the stream lasts. */
+  #measure(stream: ControlStream | null, { clusters, everyMs }: Measure): void {
+    const { dataPlane } = this.#options;
+    this.#measuring?.cancel();
+    this.#measuring = null;
+    dataPlane.measure?.(clusters);
+    if (stream === null || clusters.length === 0 || dataPlane.measured === undefined) return;
+    this.#measuring = this.#clock.every(everyMs, () => stream.measured(dataPlane.measured!()));
   }
 
   /** Swaps or keeps, and says which. Returns what is held afterwards. */

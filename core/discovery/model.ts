@@ -1,5 +1,6 @@
 import type { Svid } from "../identity/mod.ts";
 import type { SnapshotModel } from "../snapshot/mod.ts";
+import type { Measured } from "./protocol.ts";
 
 /** What discovery drives: the data plane, in this thread or in others. */
 export interface DataPlane {
@@ -15,6 +16,10 @@ export interface DataPlane {
    * last call. Without it no service is ever dropped for being idle.
    */
   used?(): Iterable<string>;
+  /** Counts the requests to these clusters from now on, and no others. */
+  measure?(clusters: readonly string[]): void;
+  /** What was counted of them. */
+  measured?(): Measured;
 }
 
 /** Where a data plane gets what its snapshot does not hold. */

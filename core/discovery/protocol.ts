@@ -9,7 +9,8 @@ import type { Resource, ResourceKey } from "../snapshot/mod.ts";
  *
  *   trust   (nobody verified yet)  getBundle → bundle
  *   join    (server verified)      join → svid
- *   stream  (both verified)        subscribe → update…, ack/nack, want, drop, renew, fetch, register, withdraw
+ *   stream  (both verified)        subscribe → update…, ack/nack, want, drop, renew, fetch, register, withdraw,
+ *                                  measure → measured…
  *
  * Either end may send `ping` at any time and must answer `pong`. `failure`
  * says why and is followed by the end of the connection.
@@ -36,6 +37,8 @@ export const Frame = {
   Withdraw: 29,
   Withdrawn: 30,
   Register: 31,
+  Measure: 32,
+  Measured: 33,
 } as const;
 export type Frame = (typeof Frame)[keyof typeof Frame];
 
@@ -190,6 +193,25 @@ export interface Withdraw {
 export interface Withdrawn {
   /** Proxies that had not confirmed when the deadline came. */
   readonly laggards: readonly string[];
+}
+
+/** The clusters whose requests are to be counted from now on, in place of those before. */
+export interface Measure {
+  readonly clusters: readonly string[];
+  /** How often they are to be told. */
+  readonly everyMs: number;
+}
+
+/** What a proxy has counted of a cluster since it began; it never falls on one stream. */
+export interface ClusterCounts {
+  readonly successes: number;
+  readonly failures: number;
+  /** Requests by duration, one number for each of `CLUSTER_MS_BOUNDS` and one above. */
+  readonly durations: readonly number[];
+}
+
+export interface Measured {
+  readonly clusters: Readonly<Record<string, ClusterCounts>>;
 }
 
 /** Why a connection ends; the code is for programs, the message for people. */

@@ -9,6 +9,8 @@ import {
   Frame,
   MAX_BLOB_BYTES,
   MAX_UPDATE_BYTES,
+  type Measure,
+  type Measured,
   type Register,
   type RenewMessage,
   type Subscribe,
@@ -37,6 +39,8 @@ export interface Change {
 export interface StreamReader {
   /** The control plane sends the next one only after `ack` or `nack`. */
   change(change: Change): void;
+  /** Others are to be counted from now on. */
+  measure(wanted: Measure): void;
   /** Once, whatever ended the stream. */
   closed(reason: Error): void;
 }
@@ -62,6 +66,7 @@ export class ControlStream {
       limit: MAX_UPDATE_BYTES,
       unasked: (type, payload) => {
         if (type === Frame.Update) gather.part(readJson<Update>(payload));
+        else if (type === Frame.Measure) reader.measure(measureOf(readJson<Measure>(payload)));
       },
       closed: (reason) => reader.closed(reason),
     });
@@ -83,6 +88,10 @@ export class ControlStream {
 
   drop(hosts: readonly string[]): void {
     this.#conversation.send(Frame.Drop, { hosts });
+  }
+
+  measured(counts: Measured): void {
+    this.#conversation.send(Frame.Measured, counts);
   }
 
   register(workload: WorkloadClaim): void {
@@ -126,6 +135,14 @@ export class ControlStream {
     this.#conversation.close();
   }
 }
+
+/** What is to be counted; nobody is asked more often than this. */
+function measureOf({ clusters, everyMs }: Partial<Measure>): Measure {
+  const names = Array.isArray(clusters) ? clusters.filter((name) => typeof name === "string") : [];
+  return { clusters: names, everyMs: Math.max(typeof everyMs === "number" ? everyMs : 0, MIN_MEASURE_MS) };
+}
+
+const MIN_MEASURE_MS = 100;
 
 /** Length of the whole, from the head of a chunk; 0 says that the control plane does not have it. */
 function totalOf(chunk: Buffer, offset: number, sha256: string): number {

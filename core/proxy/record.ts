@@ -95,6 +95,8 @@ export class Recorder {
     const sent = exchange.downstream!.bytesSent;
     const { status, flag, requestBytes, grpcStatus } = exchange;
     this.#edge(exchange).request(status, flag, duration, requestBytes, sent, grpcStatus);
+    const tally = exchange.cluster?.state.tally ?? null;
+    if (tally !== null && RESPONSE_FLAGS[flag] !== "DC") tally.count(isFailure(exchange), duration);
     if (exchange.flag !== 0) {
       this.#mesh.refusals.with(exchange.downstream!.connection.direction, RESPONSE_FLAGS[exchange.flag]!).add();
     }
@@ -272,3 +274,11 @@ export function peerOf(spiffeId: string | null): EdgePeer | null {
   const [, namespace = "", name = ""] = found;
   return { name, namespace, app: name, version: "" };
 }
+
+/** What the callee is to blame for: no answer, a server error, and their like in gRPC. */
+function isFailure({ status, grpcStatus }: MeshExchange): boolean {
+  return status === 0 || status >= 500 || (grpcStatus > 0 && GRPC_FAILURES.has(grpcStatus));
+}
+
+/** UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS: what gRPC calls server errors. */
+const GRPC_FAILURES: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15]);

@@ -16,10 +16,18 @@ export interface MeshMetrics {
   /** HTTP/2 connections ended for what only attacks do. */
   readonly http2Abuse: Family<readonly ["reason"], Counter>;
   readonly logLinesDropped: Family<readonly [], Counter>;
+  /** Of the clusters that somebody measures, while they do. */
+  readonly clusterRequests: Family<readonly ["cluster", "outcome"], Counter>;
+  readonly clusterMs: Family<readonly ["cluster"], Histogram>;
 }
 
 /** One microsecond to one second: a policy call is expected in the first buckets. */
 const POLICY_SECONDS = [1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 1e-2, 0.1, 1];
+
+export const CLUSTER_REQUESTS = "mesh_cluster_requests_total";
+export const CLUSTER_MS = "mesh_cluster_duration_milliseconds";
+/** A quarter of a millisecond to half a minute, each a fifth more than the one before: quantiles are good to a tenth. */
+export const CLUSTER_MS_BOUNDS: readonly number[] = Array.from({ length: 64 }, (_, i) => 0.25 * 1.2 ** i);
 
 /** Defines the `mesh_*` metrics of a worker. */
 export function meshMetrics(region: Region): MeshMetrics {
@@ -45,6 +53,16 @@ export function meshMetrics(region: Region): MeshMetrics {
     http2Abuse: region.counter("mesh_http2_abuse_total", "HTTP/2 connections ended for what only attacks do.", [
       "reason",
     ]),
+    clusterRequests: region.counter(CLUSTER_REQUESTS, "Requests to a cluster that is measured.", [
+      "cluster",
+      "outcome",
+    ]),
+    clusterMs: region.histogram(
+      CLUSTER_MS,
+      "Whole time of requests to a cluster that is measured.",
+      ["cluster"],
+      CLUSTER_MS_BOUNDS,
+    ),
     logLinesDropped: region.counter("mesh_log_lines_dropped_total", "Access log lines that nobody took.", []),
   });
 }

@@ -3,7 +3,7 @@
  * @module
  */
 export { Aggregate, type GaugeReading, type Labels, type MetricTotal, type TotalSeries } from "./aggregate.ts";
-export { type MeshMetrics, meshMetrics } from "./catalogue.ts";
+export { CLUSTER_MS, CLUSTER_MS_BOUNDS, CLUSTER_REQUESTS, type MeshMetrics, meshMetrics } from "./catalogue.ts";
 export { EXPOSITION_TYPE, exposition } from "./exposition.ts";
 export { RESPONSE_FLAGS, type ResponseFlag } from "./flag.ts";
 export { Counter, Family, Gauge, Histogram } from "./handle.ts";

@@ -13,6 +13,8 @@ import type {
   ResourceDetail,
   ResourceRow,
   RevisionResult,
+  RolloutRequest,
+  RolloutRow,
   ServiceRow,
   StatusResult,
   WorkloadRow,
@@ -97,6 +99,19 @@ export class ControlClient {
 
   async workloads(): Promise<readonly WorkloadRow[]> {
     return (await this.#ask<{ workloads: readonly WorkloadRow[] }>("GET", "/v1/workloads")).workloads;
+  }
+
+  async rollouts(): Promise<readonly RolloutRow[]> {
+    return (await this.#ask<{ rollouts: readonly RolloutRow[] }>("GET", "/v1/rollouts")).rollouts;
+  }
+
+  startRollout(request: RolloutRequest): Promise<RolloutRow> {
+    return this.#ask("POST", "/v1/rollouts", request);
+  }
+
+  /** @param key `Kind/namespace/route/rule` */
+  moveRollout(key: string, move: "pause" | "resume" | "promote" | "abort"): Promise<RolloutRow> {
+    return this.#ask("POST", `/v1/rollouts/${key.split("/").map(encodeURIComponent).join("/")}/${move}`);
   }
 
   createToken(request: NewJoinTokenRequest): Promise<NewJoinTokenResult> {

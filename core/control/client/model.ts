@@ -154,3 +154,58 @@ export interface ApiTokenRow {
 export interface NewApiTokenResult extends ApiTokenRow {
   readonly token: string;
 }
+
+/** What a rollout is to do; what is left out has a default. */
+export interface RolloutRequest {
+  /** @default "HTTPRoute" */
+  readonly kind?: "HTTPRoute" | "GRPCRoute";
+  readonly namespace?: string;
+  readonly route: string;
+  /** Name or number of the rule. @default "0" */
+  readonly rule?: string;
+  /** Backend that is to take over. */
+  readonly to: string;
+  /** Percentages, rising. @default 5, 25, 50, 100 */
+  readonly steps?: readonly number[];
+  /** @default 30 s */
+  readonly intervalMs?: number;
+  /** @default 20 */
+  readonly minRequests?: number;
+  /** 0 to 1. @default 0.01 */
+  readonly maxErrorIncrease?: number;
+  /** Share of the old. @default 0.5 */
+  readonly maxLatencyIncrease?: number;
+}
+
+export interface RolloutRow {
+  /** `Kind/namespace/route/rule` */
+  readonly key: string;
+  readonly plan: Required<Omit<RolloutRequest, "kind">> & { readonly kind: string };
+  readonly state: string;
+  readonly reason: string;
+  readonly before: readonly number[];
+  readonly weights: readonly number[];
+  readonly startedBy: string;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly steps: readonly RolloutStepRow[];
+}
+
+export interface RolloutStepRow {
+  readonly percent: number;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly old: RolloutSide | null;
+  readonly new: RolloutSide | null;
+  readonly verdict: string;
+  readonly reason: string;
+}
+
+/** One side of a step, as all proxies have seen it. */
+export interface RolloutSide {
+  readonly requests: number;
+  readonly failures: number;
+  readonly p50Ms: number | null;
+  readonly p90Ms: number | null;
+  readonly p99Ms: number | null;
+}
