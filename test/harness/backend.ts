@@ -193,6 +193,14 @@ export function informational(status: number, fields: FieldLines, then: Script):
   };
 }
 
+/** What the script says, after a while. */
+export function slowly(ms: number, then: Script): Script {
+  return async (request, to) => {
+    await Bun.sleep(ms);
+    await then(request, to);
+  };
+}
+
 /** Scripts in turn, one a request; the last one goes on. */
 export function inTurn(...scripts: readonly [Script, ...Script[]]): Script {
   let next = 0;

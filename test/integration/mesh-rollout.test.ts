@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { serviceYaml, startMesh, type TestMesh } from "../harness/mesh.ts";
-import { eventually, ok, type Script, startBackend } from "../harness/mod.ts";
+import { eventually, ok, type Script, slowly, startBackend } from "../harness/mod.ts";
 import { startTraffic, toService } from "../harness/traffic.ts";
 
 const ROUTE = `
@@ -63,10 +63,7 @@ test("a version that fails gets nothing any more, and the record says why", asyn
 }, 60_000);
 
 test("a version that is slower than the old goes back", async () => {
-  await using scene = await startScene(async (request, to) => {
-    await Bun.sleep(80);
-    await ok("slow")(request, to);
-  });
+  await using scene = await startScene(slowly(80, ok("slow")));
   await scene.mesh.apply(ROUTE);
   await using _traffic = startTraffic(scene.shop.outbound, toService("web"));
 
