@@ -3,15 +3,18 @@
  *
  *   npm run bench -- [--quick] [--rounds N] [--only WORD,…]
  *   npm run bench -- --soak [--seconds N]
+ *   npm run bench -- --abuse [--only WORD,…]
  *
  * `--only` keeps peers and cases whose name contains a word; a partial or
  * quick run prints its tables and leaves RESULTS.md as it is. `--soak` looks
- * whether memory stays flat instead.
+ * whether memory stays flat instead, `--abuse` what attacks by HTTP/2 do.
  * @module
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { certificates, lacking, output } from "../harness/mod.ts";
+import { abuse } from "./abuse.ts";
+import { ATTACKS } from "./attacks.ts";
 import { CASES, type Case } from "./case.ts";
 import type { Latency } from "./load.ts";
 import type { Peer } from "./peer.ts";
@@ -35,6 +38,7 @@ const { values: options } = parseArgs({
     rounds: { type: "string" },
     only: { type: "string" },
     soak: { type: "boolean" },
+    abuse: { type: "boolean" },
     seconds: { type: "string" },
   },
 });
@@ -48,7 +52,14 @@ if (impossible !== null) {
   process.exit(1);
 }
 if (options.soak) process.exitCode = (await soak(Number(options.seconds ?? SOAK_SECONDS))) ? 0 : 1;
-else await main();
+else if (options.abuse) {
+  const { peers } = await present();
+  const attacks = ATTACKS.filter((attack) => isWanted(attack, ATTACKS));
+  await abuse(
+    peers.filter(({ name }) => name !== NOISE),
+    attacks,
+  );
+} else await main();
 
 async function main(): Promise<void> {
   const { peers, missing } = await present();

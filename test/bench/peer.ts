@@ -7,6 +7,8 @@ export interface Hop {
   readonly folder: Folder;
   /** It listens here… */
   readonly port: number;
+  /** …and on this port for HTTP/1.1 without TLS, whatever it takes there… */
+  readonly plainPort: number;
   /** …asks for a client's certificate of our root if this is "tls"… */
   readonly accepts: "plain" | "tls";
   /** …in this version of HTTP… */

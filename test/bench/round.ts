@@ -88,10 +88,31 @@ export async function startOrigin(): Promise<Origin> {
 
 /** Starts a peer, measures it from start to last byte, and stops it. */
 export async function playRound(peer: Peer, kind: Case, origin: Origin, authority: Certificates, plan: Plan) {
-  await using folder = temporaryFolder();
+  await using hops = await startHops(peer, kind, origin, authority);
+  await Bun.sleep(plan.idle * 1000);
+  return { startMs: hops.startMs, ...(await measure(hops.programs, hops.port, kind, plan)) };
+}
+
+/** The proxies of a case, serving. */
+export interface Hops {
+  readonly programs: readonly Pinned[];
+  readonly port: number;
+  /** Takes HTTP/1.1, whatever the other one does. */
+  readonly plainPort: number;
+  /** From the start of the last to its first answer. */
+  readonly startMs: number;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export async function startHops(peer: Peer, kind: Case, origin: Origin, authority: Certificates): Promise<Hops> {
+  const folder = temporaryFolder();
   const hops = await layOut(kind, origin, authority, folder);
   const log = `${folder.path}/log`;
   const programs: Pinned[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.all(programs.map((program) => program.stop()));
+    await folder[Symbol.asyncDispose]();
+  };
   try {
     let began = 0;
     for (const hop of hops.toReversed()) {
@@ -100,13 +121,12 @@ export async function playRound(peer: Peer, kind: Case, origin: Origin, authorit
       programs.push(startPinned(PROXY_CORE, command, log));
       await listens(hop.port, log);
     }
-    const { port } = hops[0]!;
+    const { port, plainPort } = hops[0]!;
     await (kind.takes === "http1" ? answers(port, log) : answersHttp2(port, log));
-    const startMs = performance.now() - began;
-    await Bun.sleep(plan.idle * 1000);
-    return { startMs, ...(await measure(programs, port, kind, plan)) };
-  } finally {
-    await Promise.all(programs.map((program) => program.stop()));
+    return { programs, port, plainPort, startMs: performance.now() - began, [Symbol.asyncDispose]: stop };
+  } catch (error) {
+    await stop();
+    throw error;
   }
 }
 
@@ -147,10 +167,10 @@ async function saturated(programs: readonly Pinned[], port: number, workload: Wo
 
 async function layOut(kind: Case, origin: Origin, authority: Certificates, folder: Folder): Promise<readonly Hop[]> {
   const identity = await authority.issue(SPIFFE_ID, 3600, HOSTNAME);
-  const [front, back, admin, otherAdmin] = [freePort(), freePort(), freePort(), freePort()];
+  const [front, back, plainPort, admin, otherAdmin] = [freePort(), freePort(), freePort(), freePort(), freePort()];
   const { policy, takes } = kind;
   const upstream = kind.origin === "http1" ? origin.port : origin.grpcPort;
-  const plain = { accepts: "plain", dials: "plain", identity, policy, takes, speaks: kind.origin } as const;
+  const plain = { accepts: "plain", dials: "plain", identity, policy, takes, plainPort, speaks: kind.origin } as const;
   if (kind.hops === 1) return [{ ...plain, folder, port: front, upstream, admin }];
   const far: Folder = {
     ...folder,
@@ -160,7 +180,7 @@ async function layOut(kind: Case, origin: Origin, authority: Certificates, folde
   await output(["mkdir", far.path]);
   return [
     { ...plain, folder, dials: "tls", speaks: takes, port: front, upstream: back, admin },
-    { ...plain, folder: far, accepts: "tls", port: back, upstream, admin: otherAdmin },
+    { ...plain, folder: far, accepts: "tls", port: back, plainPort: freePort(), upstream, admin: otherAdmin },
   ];
 }
 

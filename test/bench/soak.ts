@@ -58,6 +58,7 @@ async function startProxy(authority: Certificates, port: number, upstream: numbe
   const folder = temporaryFolder();
   const identity = await authority.issue(SPIFFE_ID, 3600);
   const hop = {
+    plainPort: freePort(),
     folder,
     port,
     accepts: "plain",

@@ -48,6 +48,11 @@ async function config(hop: Hop): Promise<object> {
             },
           ],
         },
+        {
+          name: "plain",
+          address: address(hop.plainPort),
+          filter_chains: [{ filters: [connectionManager({ ...hop, takes: "http1" })] }],
+        },
       ],
       clusters: [
         {

@@ -12,7 +12,7 @@ export const haproxy: Peer = {
   },
 };
 
-function config({ folder, port, accepts, takes, upstream, dials, speaks, admin }: Hop): string {
+function config({ folder, port, accepts, takes, plainPort, upstream, dials, speaks, admin }: Hop): string {
   const files = `ssl crt ${folder.path}/identity.pem ca-file ${folder.path}/bundle.pem verify required`;
   const secure = `${files} ssl-min-ver TLSv1.3`;
   const bind = words(accepts === "tls" ? secure : "", takes, accepts);
@@ -28,6 +28,7 @@ defaults
   timeout server 60s
 frontend proxy
   bind 127.0.0.1:${port} ${bind}
+  bind 127.0.0.1:${plainPort}
   acl api path_beg /api/
   use_backend web if api
 backend web

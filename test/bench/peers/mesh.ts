@@ -10,13 +10,14 @@ export const mesh: Peer = {
   },
   async command(hop) {
     await hop.folder.write("config/web.yaml", resources(hop));
-    const { accepts, dials, admin, port, identity } = hop;
+    const { accepts, dials, admin, port, plainPort, identity } = hop;
     const tls = accepts === "tls" || dials === "tls";
     return [
       await binaryPath(),
       "proxy",
       ...["--config", `${hop.folder.path}/config`],
       ...["--listen", `127.0.0.1:${port}=web${accepts === "tls" ? ",tls" : ""}`],
+      ...["--listen", `127.0.0.1:${plainPort}=web`],
       ...(tls ? ["--identity", identity.files] : []),
       ...(dials === "tls" ? ["--upstream-tls"] : []),
       ...["--admin", "127.0.0.1:0", "--health", "127.0.0.1:0", "--metrics", `127.0.0.1:${admin}`],

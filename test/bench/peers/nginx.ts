@@ -29,7 +29,7 @@ ${http}
 }
 
 async function server(hop: Hop): Promise<string> {
-  const { folder, port, accepts, takes, upstream, dials, speaks, admin, identity } = hop;
+  const { folder, port, accepts, takes, plainPort, upstream, dials, speaks, admin, identity } = hop;
   const certificate = await folder.write("certificate.pem", identity.certificate);
   const key = await folder.write("key.pem", identity.privateKey);
   const bundle = await folder.write("bundle.pem", identity.bundle);
@@ -45,16 +45,14 @@ async function server(hop: Hop): Promise<string> {
     way === "grpc"
       ? `grpc_pass grpc${secure}://web;`
       : `proxy_pass http${secure}://web; proxy_http_version 1.1; proxy_set_header Connection "";`;
+  const routes = `location /api/ { ${pass} ${dials === "tls" ? outbound : ""} } location / { return 404; }`;
   return `
   upstream web { server 127.0.0.1:${upstream}; keepalive 256; keepalive_requests 1000000000; keepalive_timeout 600s; }
   server {
     listen 127.0.0.1:${port}${accepts === "tls" ? " ssl" : ""}${takes === "http2" ? " http2" : ""};
     ${accepts === "tls" ? inbound : ""}
-    location /api/ {
-      ${pass}
-      ${dials === "tls" ? outbound : ""}
-    }
-    location / { return 404; }
+    ${routes}
   }
+  server { listen 127.0.0.1:${plainPort}; ${routes} }
   server { listen 127.0.0.1:${admin}; location = /metrics { stub_status; } }`;
 }
