@@ -143,10 +143,14 @@ async function connect(greeting: Buffer): Promise<Socket<Peer>> {
     socket: {
       data() {},
       drain: flush,
-      close: (closing) => void (closing.data.closed = true),
-      error: (failing) => void (failing.data.closed = true),
+      close: ended,
+      error: ended,
     },
   });
   send(socket, Buffer.concat([PREFACE, greeting]));
   return socket;
+}
+
+function ended(socket: Socket<Peer>): void {
+  socket.data.closed = true;
 }
