@@ -11,7 +11,8 @@ import {
   RESPONSE_FLAGS,
 } from "../telemetry/mod.ts";
 import type { Connection } from "./connection.ts";
-import { DIRECTIONS, peerOf, type Self } from "./record.ts";
+import { peerOf, type Self } from "./edges.ts";
+import { DIRECTIONS } from "./record.ts";
 
 const KEY_NAMES = [
   "start_time",

@@ -162,7 +162,7 @@ export class Connection implements RelayOwner, DialOutcome {
       const { deadlines, metrics } = this.#settings.mesh;
       const cluster = this.cluster!;
       const may = this.attempts < MAX_ATTEMPTS && cluster.state.budget.withdraw(deadlines.now);
-      metrics.retries.with(cluster.name, may ? "made" : "refused").add();
+      metrics.retries.with(cluster.name, may ? "made" : "refused", "connect-failure").add();
       if (!may) throw failure;
       this.#previous = this.endpoint;
       this.#attempt(this.rule!);

@@ -1,9 +1,9 @@
 import { Deadline, NO_BYTES } from "../base/mod.ts";
 import type { Cluster, Endpoint } from "../cluster/mod.ts";
-import { type ClientStream, Exchange } from "../http/mod.ts";
+import { type ClientStream, type Edits, Exchange } from "../http/mod.ts";
 import type { HeaderChanges, Plugin, Verdict } from "../plugin/mod.ts";
 import type { Filterable, Permitted } from "../policy/mod.ts";
-import type { RuleBackend } from "../route/mod.ts";
+import type { Fault, RuleBackend, SessionToken } from "../route/mod.ts";
 import type { RouteEntry, Snapshot } from "../snapshot/mod.ts";
 import type { DialFailure, Waiter } from "../upstream/mod.ts";
 import type { Way } from "./way.ts";
@@ -13,14 +13,16 @@ export const Stage = {
   Free: 0,
   /** Waits for discovery or a name. */
   Routing: 1,
+  /** Waits for `resumeAt`: a fault on purpose, or the pause before another attempt. */
+  Pausing: 2,
   /** Waits for a connection. */
-  Connecting: 2,
+  Connecting: 3,
   /** The request is on its way. */
-  Forwarding: 3,
+  Forwarding: 4,
   /** The response has begun. */
-  Responding: 4,
+  Responding: 5,
   /** Answered or given up; only the record is left. */
-  Over: 5,
+  Over: 6,
 } as const;
 export type Stage = (typeof Stage)[keyof typeof Stage];
 
@@ -77,6 +79,8 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
   entry: RouteEntry | null = null;
   /** Listener of a gateway that the request's host chose; "" where the connection's is all there is to say. */
   listener = "";
+  /** Port of the Service or of the gateway's listener; 0 where there is none. */
+  port = 0;
   /** `<namespace>/<name>` of the service that is called; set for the policies. */
   service = "";
 
@@ -89,7 +93,17 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
   /** This exchange, once every policy has let it through: what another attempt needs. */
   permitted: (MeshExchange & Permitted) | null = null;
 
+  // faults, pauses
+  /** Fault that aborts the exchange when its delay is over. */
+  fault: Fault | null = null;
+  /** When a pause ends; monotonic. */
+  resumeAt = 0;
+
   // balance, connect, forward
+  /** What the client says of its session; null without one. */
+  session: SessionToken | null = null;
+  /** Where its session is, for the first attempt. */
+  pinned: Endpoint | null = null;
   backend: RuleBackend | null = null;
   cluster: Cluster | null = null;
   endpoint: Endpoint | null = null;
@@ -109,7 +123,14 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
   tunnelled = false;
   upstreamEnded = false;
 
+  /** The response has come, but goes on only when it is known whether the call has failed. */
+  held = false;
+  /** What this hop says in the response beside what the rule edits. */
+  said: Edits | null = null;
+
   // rescue, record
+  /** No further attempt was allowed by the rule's own retries. */
+  exhausted = false;
   /** Index in RESPONSE_FLAGS. */
   flag = 0;
   detail = "";
@@ -175,6 +196,14 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
     this.router = null;
     this.refusal = null;
     this.permitted = null;
+    this.fault = null;
+    this.resumeAt = 0;
+    this.session = null;
+    this.pinned = null;
+    this.held = false;
+    this.said = null;
+    this.exhausted = false;
+    this.target = null;
     this.backend = null;
     this.cluster = null;
     this.endpoint = null;

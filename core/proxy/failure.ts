@@ -67,9 +67,14 @@ export class Overflow extends MeshError {
 
 /** The response was not whole at the request's deadline. */
 export class RequestTimeout extends MeshError {
-  override readonly name = "RequestTimeout";
+  override readonly name: string = "RequestTimeout";
   readonly code = "MESH_REQUEST_TIMEOUT";
   readonly source = "upstream";
+}
+
+/** One attempt took longer than the rule grants: another may be made. */
+export class AttemptTimeout extends RequestTimeout {
+  override readonly name = "AttemptTimeout";
 }
 
 /** No byte moved for too long. */

@@ -2,6 +2,7 @@ import { finish, Outcome, outcomeOf } from "../cluster/mod.ts";
 import {
   type ClientStream,
   Field,
+  type Fields,
   Method,
   type RequestHandler,
   type ResponseHandler,
@@ -9,15 +10,26 @@ import {
   type Trailers,
   UpstreamFailure,
 } from "../http/mod.ts";
+import type { RetryPolicy } from "../route/mod.ts";
+import { RESPONSE_FLAGS } from "../telemetry/mod.ts";
 import { DialFailure } from "../upstream/mod.ts";
 import { type Flow, MeshExchange, Stage } from "./exchange.ts";
-import { ConnectFailed, MalformedRequest, MalformedResponse, UntrustedPeer, UpstreamReset } from "./failure.ts";
+import {
+  AttemptTimeout,
+  ConnectFailed,
+  MalformedRequest,
+  MalformedResponse,
+  UntrustedPeer,
+  UpstreamReset,
+} from "./failure.ts";
+import { aborted } from "./fault.ts";
 import { forward, forwardBody } from "./forward.ts";
 import { GrpcStatus, grpcStatusIn, grpcTimeoutMs, isGrpc } from "./grpc.ts";
 import type { Mesh } from "./mesh.ts";
 import { reportBug, rescue } from "./rescue.ts";
-import { isBodyLost, retryRefusal } from "./retry.ts";
+import { isBodyLost, pauseBefore, policyOf, type RetryCause, retryRefusal } from "./retry.ts";
 import { attempt, serve } from "./serve.ts";
+import { tellSession } from "./session.ts";
 import { armTimer, expiredWait } from "./timing.ts";
 import type { Way } from "./way.ts";
 
@@ -114,7 +126,7 @@ export class Serving implements ResponseHandler, Flow {
     const whole = exchange.tunnelled && exchange.upstreamEnded && exchange.bodySent;
     if (whole) exchange.upstream?.leave();
     this.abandon(exchange, Outcome.Cancelled);
-    if (!whole && exchange.flag === 0) {
+    if (!whole && (exchange.flag === 0 || exchange.flag === DELAYED)) {
       exchange.flag = DOWNSTREAM_GONE;
       exchange.detail = problem;
     }
@@ -164,30 +176,62 @@ export class Serving implements ResponseHandler, Flow {
     const endpoint = exchange.endpoint!;
     this.#finish(exchange, Outcome.ConnectFailed);
     const Failure = failure === DialFailure.Untrusted ? UntrustedPeer : ConnectFailed;
-    this.#retryOr(exchange, false, new Failure(`Cannot connect to ${endpoint.authority}: ${problem}`));
+    const error = new Failure(`Cannot connect to ${endpoint.authority}: ${problem}`);
+    this.#retryOr(exchange, "connect-failure", false, error);
   }
 
   /** Another attempt where that is safe, else the failure. */
-  #retryOr(exchange: MeshExchange, sent: boolean, failure: Error): void {
+  #retryOr(exchange: MeshExchange, cause: RetryCause, sent: boolean, failure: Error): void {
+    const pauseMs = this.#askAgain(exchange, cause, sent);
+    if (pauseMs < 0) this.rescue(failure, exchange);
+    else this.#again(exchange, pauseMs);
+  }
+
+  /** Milliseconds until another attempt; -1 where none may be made, and the reason is noted. */
+  #askAgain(exchange: MeshExchange, cause: RetryCause, sent: boolean): number {
     const { deadlines, metrics } = this.#mesh;
-    const cluster = exchange.cluster!;
-    const refusal = retryRefusal(exchange, sent, cluster.state.budget, deadlines.now);
-    metrics.retries.with(cluster.name, refusal === null ? "made" : "refused").add();
-    if (refusal !== null) {
-      exchange.detail = `not tried again: ${refusal}`;
-      this.rescue(failure, exchange);
-      return;
-    }
+    const { name, state } = exchange.cluster!;
+    const answered = cause === "status" || cause === "grpc-status";
+    const pauseMs = pauseBefore(exchange, answered, this.#mesh);
+    const refusal = retryRefusal(exchange, { cause, sent, pauseMs }, state.budget, deadlines.now);
+    metrics.retries.with(name, refusal === null ? "made" : "refused", cause).add();
+    if (refusal === null) return pauseMs;
+    exchange.detail = `not tried again: ${refusal}`;
+    return -1;
+  }
+
+  #again(exchange: MeshExchange, pauseMs: number): void {
+    const { recent } = this.#mesh.deadlines;
     exchange.previous = exchange.endpoint;
     exchange.answeredAt = 0;
+    exchange.held = false;
     if (!exchange.bodySent) exchange.downstream!.pauseBody();
+    const { generation } = exchange;
+    if (pauseMs === 0) this.#attempt(exchange);
+    else {
+      exchange.stage = Stage.Pausing;
+      exchange.resumeAt = recent + pauseMs;
+    }
+    this.#arm(exchange, generation, recent);
+  }
+
+  #attempt(exchange: MeshExchange): void {
     const { generation } = exchange;
     try {
       attempt(exchange.permitted!, this.#mesh);
     } catch (error) {
       rescue(error, exchange, generation, this.#mesh);
     }
-    this.#arm(exchange, generation, deadlines.now);
+  }
+
+  /** A pause is over: what is left of a fault, or the next attempt. */
+  #goOn(exchange: MeshExchange): void {
+    const { recent } = this.#mesh.deadlines;
+    const { generation } = exchange;
+    exchange.movedAt = recent;
+    if (exchange.attempts === 0 && aborted(exchange)) return;
+    this.#attempt(exchange);
+    this.#arm(exchange, generation, recent);
   }
 
   // ---- upstream ----
@@ -205,18 +249,45 @@ export class Serving implements ResponseHandler, Flow {
   }
 
   response(exchange: MeshExchange): void {
-    const { response, request } = exchange;
+    const { response } = exchange;
     if ((response.status === 503 || exchange.isGrpc) && isUnsent(exchange)) {
       this.#unsent(exchange);
       return;
     }
-    const downstream = exchange.downstream!;
-    exchange.stage = Stage.Responding;
     exchange.answeredAt = exchange.movedAt = this.#mesh.deadlines.now;
+    const policy = policyOf(exchange);
+    if (policy === null) this.#respond(exchange);
+    else if (!this.#isTriedAgain(exchange, policy, grpcStatusOf(exchange, response))) {
+      // A call may have failed without a word: its trailers tell. Who still talks may wait for the head.
+      exchange.held = policy.readsCalls && exchange.isGrpc && exchange.bodySent && response.find(Field.GrpcStatus) < 0;
+      if (!exchange.held) this.#respond(exchange);
+    }
+  }
+
+  /** Another attempt is made instead of passing on what the rule takes for no answer. */
+  #isTriedAgain(exchange: MeshExchange, policy: RetryPolicy, grpcStatus: number): boolean {
+    const { status } = exchange.response;
+    const cause = policy.takesGrpcStatus(grpcStatus) ? "grpc-status" : policy.takesStatus(status) ? "status" : null;
+    const pauseMs = cause === null ? -1 : this.#askAgain(exchange, cause, true);
+    if (pauseMs < 0) return false;
+    exchange.upstream?.abort();
+    this.#finish(exchange, outcomeFor(status, grpcStatus));
+    this.#again(exchange, pauseMs);
+    return true;
+  }
+
+  #respond(exchange: MeshExchange): void {
+    const { response, request } = exchange;
+    const downstream = exchange.downstream!;
+    const session = exchange.entry === null ? null : exchange.entry.rule.session;
+    if (session !== null) tellSession(exchange, session, this.#mesh);
+    exchange.held = false;
+    exchange.stage = Stage.Responding;
     exchange.status = response.status;
-    if (exchange.isGrpc) exchange.grpcStatus = grpcStatusIn(response);
+    exchange.grpcStatus = grpcStatusOf(exchange, response);
+    if (exchange.exhausted) exchange.flag = EXHAUSTED;
     exchange.replay = null;
-    downstream.respond(exchange, exchange.backend?.responseEdits ?? null, null);
+    downstream.respond(exchange, exchange.backend?.responseEdits ?? null, exchange.said);
     if (downstream.blocked) exchange.upstream?.pauseBody();
     if (response.status !== 101 && !(request.method === Method.Connect && response.status < 300)) return;
     exchange.tunnelled = true;
@@ -230,12 +301,13 @@ export class Serving implements ResponseHandler, Flow {
     exchange.upstream?.abort();
     this.#finish(exchange, Outcome.ConnectFailed);
     const failure = new ConnectFailed(`Cannot reach the app behind ${authority}: it takes no connections`);
-    this.#retryOr(exchange, isBodyLost(exchange), failure);
+    this.#retryOr(exchange, "refused", isBodyLost(exchange), failure);
   }
 
   responseBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
     exchange.movedAt = this.#mesh.deadlines.recent;
     const downstream = exchange.downstream!;
+    if (exchange.held) this.#respond(exchange);
     downstream.data(bytes, start, end);
     if (downstream.blocked) exchange.upstream?.pauseBody();
   }
@@ -243,12 +315,20 @@ export class Serving implements ResponseHandler, Flow {
   responseEnd(exchange: MeshExchange, trailers: Trailers | null): void {
     if (exchange.tunnelled) exchange.upstreamEnded = true;
     else {
-      if (exchange.isGrpc && trailers !== null) exchange.grpcStatus = grpcStatusIn(trailers);
-      const unavailable = exchange.grpcStatus === GrpcStatus.Unavailable;
-      this.#finish(exchange, unavailable ? Outcome.GatewayError : outcomeOf(exchange.status));
+      if (exchange.held && this.#endsUnheard(exchange, trailers)) return;
+      if (trailers !== null) exchange.grpcStatus = grpcStatusOf(exchange, trailers);
+      this.#finish(exchange, outcomeFor(exchange.status, exchange.grpcStatus));
       exchange.stage = Stage.Over;
     }
     exchange.downstream!.finish(trailers);
+  }
+
+  /** A call that ended without a message: tried again, or passed on whole. */
+  #endsUnheard(exchange: MeshExchange, trailers: Trailers | null): boolean {
+    const status = trailers === null ? GrpcStatus.None : grpcStatusOf(exchange, trailers);
+    if (this.#isTriedAgain(exchange, policyOf(exchange)!, status)) return true;
+    this.#respond(exchange);
+    return false;
   }
 
   drained(exchange: MeshExchange): void {
@@ -263,7 +343,8 @@ export class Serving implements ResponseHandler, Flow {
     const latency = this.#finish(exchange, Outcome.Reset);
     if (failure === UpstreamFailure.Closed || failure === UpstreamFailure.Refused) {
       const sent = failure === UpstreamFailure.Closed;
-      this.#retryOr(exchange, sent, new UpstreamReset(`Cannot get a response from ${authority}: ${problem}`));
+      const error = new UpstreamReset(`Cannot get a response from ${authority}: ${problem}`);
+      this.#retryOr(exchange, sent ? "reset" : "refused", sent, error);
     } else if (failure === UpstreamFailure.Truncated) {
       this.rescue(
         new UpstreamReset(
@@ -280,13 +361,19 @@ export class Serving implements ResponseHandler, Flow {
     const { deadlines, waits, stage } = this.#mesh;
     const { now } = deadlines;
     const failure = expiredWait(exchange, waits, now);
-    if (failure === null) {
-      armTimer(exchange, deadlines, waits, now);
-      return;
-    }
-    this.abandon(exchange, blameFor(exchange));
-    this.rescue(failure, exchange);
+    if (failure !== null) this.#late(exchange, failure);
+    else if (exchange.stage === Stage.Pausing && now >= exchange.resumeAt) this.#goOn(exchange);
+    else armTimer(exchange, deadlines, waits, now);
     stage.flush();
+  }
+
+  /** An attempt that took too long makes room for another where the rule says so. */
+  #late(exchange: MeshExchange, failure: Error): void {
+    const retries = failure instanceof AttemptTimeout && policyOf(exchange) !== null && !hasBegun(exchange);
+    const sent = exchange.stage === Stage.Forwarding;
+    this.abandon(exchange, blameFor(exchange));
+    if (retries) this.#retryOr(exchange, "timeout", sent, failure);
+    else this.rescue(failure, exchange);
   }
 
   /** Gives up what goes on upstream; nothing comes back from there any more. */
@@ -333,8 +420,21 @@ function isUnsent({ endpoint, response }: MeshExchange): boolean {
   return endpoint !== null && endpoint.identity !== null && response.find(Field.MeshUnsent) >= 0;
 }
 
-/** Index of "DC" in RESPONSE_FLAGS. */
-const DOWNSTREAM_GONE = 2;
+const DOWNSTREAM_GONE = RESPONSE_FLAGS.indexOf("DC");
+const EXHAUSTED = RESPONSE_FLAGS.indexOf("URX");
+const DELAYED = RESPONSE_FLAGS.indexOf("DI");
+
+function hasBegun({ stage, held }: MeshExchange): boolean {
+  return stage > Stage.Forwarding || held;
+}
+
+function grpcStatusOf({ isGrpc }: MeshExchange, fields: Fields): number {
+  return isGrpc ? grpcStatusIn(fields) : GrpcStatus.None;
+}
+
+function outcomeFor(status: number, grpcStatus: number): Outcome {
+  return grpcStatus === GrpcStatus.Unavailable ? Outcome.GatewayError : outcomeOf(status);
+}
 
 /** The downstream events of one listener: the exchange learns its way, the rest is the same for all. */
 class Downstream implements RequestHandler {

@@ -39,6 +39,7 @@ export function gatewayWay(gateway: string, port: number, secured: string | null
       if (listener === null)
         throw new NoRoute(`Cannot route "${hostOf(exchange)}": no listener of port ${port} takes it`);
       if (secured !== null && listener !== own) throw misdirected(exchange, listener, secured);
+      exchange.port = port;
       return enter(exchange, listener);
     },
   };

@@ -4,8 +4,9 @@ import type { Snapshot } from "../snapshot/mod.ts";
 import type { MeshMetrics } from "../telemetry/mod.ts";
 import type { Upstream } from "../upstream/mod.ts";
 import type { AddedLines } from "./added.ts";
+import type { Self } from "./edges.ts";
 import type { MeshExchange } from "./exchange.ts";
-import type { Recorder, Self } from "./record.ts";
+import type { Recorder } from "./record.ts";
 import type { Waits } from "./timing.ts";
 import type { Way } from "./way.ts";
 

@@ -1,9 +1,6 @@
 import type { Clock } from "../base/mod.ts";
-import type { Endpoint } from "../cluster/mod.ts";
 import { Field } from "../http/mod.ts";
 import {
-  type Edge,
-  type EdgePeer,
   type IstioMetrics,
   type LogKey,
   type LogWriter,
@@ -12,6 +9,7 @@ import {
   type MeshMetrics,
   RESPONSE_FLAGS,
 } from "../telemetry/mod.ts";
+import { Edges, type Self } from "./edges.ts";
 import type { MeshExchange } from "./exchange.ts";
 
 const KEY_NAMES = [
@@ -52,6 +50,8 @@ const K = Object.fromEntries(KEY_NAMES.map((name) => [name, logKey(name)])) as R
 >;
 const FLAG_VALUES = RESPONSE_FLAGS.map((flag) => logConstant(flag));
 const PROTOCOLS = [logConstant("HTTP/1.0"), logConstant("HTTP/1.1")];
+/** Served, only later. */
+const DELAYED = RESPONSE_FLAGS.indexOf("DI");
 const HTTP2 = logConstant("HTTP/2");
 export const DIRECTIONS = {
   inbound: logConstant("inbound"),
@@ -59,31 +59,17 @@ export const DIRECTIONS = {
   gateway: logConstant("gateway"),
 };
 
-/** Who this proxy is, as its records say it. */
-export interface Self {
-  readonly workload: EdgePeer | null;
-  /** SPIFFE ID; null before the first certificate. */
-  principal: string | null;
-}
-
-/** Stands for the service of a request that came to none. */
-const NO_SERVICE = Object.freeze({});
-
 /** Writes down an outcome: once per exchange, after its last byte. */
 export class Recorder {
   readonly #clock: Clock;
-  readonly #istio: IstioMetrics;
+  readonly #edges: Edges;
   readonly #mesh: MeshMetrics;
   readonly #log: LogWriter | null;
   readonly #self: Self;
-  /** Edges of outbound requests that met no endpoint, by cluster. */
-  readonly #unmet = new Map<string, Edge>();
-  /** Edges of inbound requests, by the service that brought them and the peer. */
-  readonly #inbound = new WeakMap<object, Map<string | null, Edge>>();
 
   constructor(clock: Clock, istio: IstioMetrics, mesh: MeshMetrics, log: LogWriter | null, self: Self) {
     this.#clock = clock;
-    this.#istio = istio;
+    this.#edges = new Edges(istio, self);
     this.#mesh = mesh;
     this.#log = log;
     this.#self = self;
@@ -94,79 +80,13 @@ export class Recorder {
     const duration = now - exchange.startedAt;
     const sent = exchange.downstream!.bytesSent;
     const { status, flag, requestBytes, grpcStatus } = exchange;
-    this.#edge(exchange).request(status, flag, duration, requestBytes, sent, grpcStatus);
+    this.#edges.of(exchange).request(status, flag, duration, requestBytes, sent, grpcStatus);
     const tally = exchange.cluster?.state.tally ?? null;
     if (tally !== null && RESPONSE_FLAGS[flag] !== "DC") tally.count(isFailure(exchange), duration);
-    if (exchange.flag !== 0) {
+    if (exchange.flag !== 0 && exchange.flag !== DELAYED) {
       this.#mesh.refusals.with(exchange.downstream!.connection.direction, RESPONSE_FLAGS[exchange.flag]!).add();
     }
     if (this.#log !== null) this.#line(this.#log, exchange, duration, sent);
-  }
-
-  #edge(exchange: MeshExchange): Edge {
-    const { endpoint, downstream } = exchange;
-    if (downstream!.connection.direction === "inbound") return this.#inboundEdge(exchange);
-    if (endpoint === null) return this.#unmetEdge(exchange);
-    let edge = endpoint.edge as Edge | null;
-    if (edge === null) {
-      edge = this.#outboundEdge(exchange, endpoint);
-      endpoint.edge = edge;
-    }
-    return edge;
-  }
-
-  #outboundEdge(exchange: MeshExchange, endpoint: Endpoint | null): Edge {
-    return this.#istio.edge({
-      reporter: "source",
-      source: this.#self.workload,
-      sourcePrincipal: this.#self.principal,
-      destination: endpoint?.workload ?? null,
-      destinationPrincipal: endpoint?.identity ?? null,
-      service: exchange.cluster?.service ?? null,
-      protocol: "http",
-      security: endpoint === null ? "unknown" : endpoint.identity === null ? "none" : "mutual_tls",
-    });
-  }
-
-  #unmetEdge(exchange: MeshExchange): Edge {
-    const key = exchange.cluster?.name ?? "";
-    let edge = this.#unmet.get(key);
-    if (edge === undefined) {
-      edge = this.#outboundEdge(exchange, null);
-      this.#unmet.set(key, edge);
-    }
-    return edge;
-  }
-
-  #inboundEdge(exchange: MeshExchange): Edge {
-    const { peer, secure } = exchange.downstream!.connection;
-    // The one backend of an inbound rule is the app: known also where a policy refused.
-    const service = exchange.entry?.rule.backends[0]?.cluster?.service ?? null;
-    const edges = this.#inboundEdges(service ?? NO_SERVICE);
-    let edge = edges.get(peer);
-    if (edge === undefined) {
-      edge = this.#istio.edge({
-        reporter: "destination",
-        source: peerOf(peer),
-        sourcePrincipal: peer,
-        destination: this.#self.workload,
-        destinationPrincipal: this.#self.principal,
-        service,
-        protocol: "http",
-        security: secure ? "mutual_tls" : "none",
-      });
-      edges.set(peer, edge);
-    }
-    return edge;
-  }
-
-  #inboundEdges(service: object): Map<string | null, Edge> {
-    let edges = this.#inbound.get(service);
-    if (edges === undefined) {
-      edges = new Map();
-      this.#inbound.set(service, edges);
-    }
-    return edges;
   }
 
   #line(log: LogWriter, exchange: MeshExchange, duration: number, sent: number): void {
@@ -265,14 +185,6 @@ export class Recorder {
     if (i < 0) log.null();
     else log.bytes(request.bytes, request.valueStart(i), request.valueEnd(i));
   }
-}
-
-/** A peer is known by its certificate only: namespace and service account of `spiffe://td/ns/<ns>/sa/<sa>`. */
-export function peerOf(spiffeId: string | null): EdgePeer | null {
-  const found = spiffeId === null ? null : /\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(spiffeId);
-  if (found === null) return null;
-  const [, namespace = "", name = ""] = found;
-  return { name, namespace, app: name, version: "" };
 }
 
 /** What the callee is to blame for: no answer, a server error, and their like in gRPC. */

@@ -22,6 +22,7 @@ const EXPECTED: Readonly<Record<string, readonly [status: number, flag: string]>
   UpstreamReset: [502, "UC"],
   MalformedResponse: [502, "UPE"],
   RequestTimeout: [504, "UT"],
+  AttemptTimeout: [504, "UT"],
   StreamIdle: [408, "SI"],
 };
 

@@ -1,8 +1,11 @@
-import { latin1, MeshError, messageOf, NO_BYTES } from "../base/mod.ts";
+import { latin1, MeshError, messageOf } from "../base/mod.ts";
+import { METHOD_NAMES } from "../http/mod.ts";
 import { flagOf, PolicyFault } from "../policy/mod.ts";
 import { RESPONSE_FLAGS, type ResponseFlag } from "../telemetry/mod.ts";
+import { answer, answerCall, isCall } from "./answer.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
 import {
+  AttemptTimeout,
   ConnectFailed,
   DiscoveryUnavailable,
   EgressRefused,
@@ -20,7 +23,7 @@ import {
   UntrustedPeer,
   UpstreamReset,
 } from "./failure.ts";
-import { GrpcStatus, grpcRefusal, grpcStatusOf } from "./grpc.ts";
+import { GrpcStatus, grpcStatusOf } from "./grpc.ts";
 import type { Mesh } from "./mesh.ts";
 
 interface Outcome {
@@ -49,6 +52,7 @@ const TABLE: ReadonlyMap<unknown, Outcome> = new Map<unknown, Outcome>([
   [UpstreamReset, { status: 502, flag: "UC" }],
   [MalformedResponse, { status: 502, flag: "UPE" }],
   [RequestTimeout, { status: 504, flag: "UT" }],
+  [AttemptTimeout, { status: 504, flag: "UT" }],
   [StreamIdle, { status: 408, flag: "SI" }],
 ]);
 
@@ -68,6 +72,7 @@ function outcomeOf(error: unknown): Outcome {
  * app can repeat it by accident.
  */
 export const UNSENT = "x-mesh-unsent";
+const UNSENT_LINE = `${UNSENT}: 1\r\n`;
 
 const PLAIN = "Content-Type: text/plain; charset=utf-8\r\n";
 
@@ -85,7 +90,7 @@ export function rescue(error: unknown, exchange: MeshExchange, generation: numbe
   const reason = outcome === BUG ? reportBug(error, reports) : messageOf(error);
   const { downstream } = exchange;
   if (exchange.generation !== generation || exchange.stage === Stage.Over || downstream === null) return;
-  exchange.flag = RESPONSE_FLAGS.indexOf(outcome.flag);
+  exchange.flag = RESPONSE_FLAGS.indexOf(exchange.exhausted ? "URX" : outcome.flag);
   // What was noted before stays: why there is no other attempt, or a policy that faulted and let it through.
   exchange.detail = exchange.detail === "" ? reason : `${reason} (${exchange.detail})`;
   exchange.stage = Stage.Over;
@@ -98,14 +103,17 @@ export function rescue(error: unknown, exchange: MeshExchange, generation: numbe
   if (isCall(exchange)) {
     const late = error instanceof RequestTimeout;
     const grpcStatus = late ? GrpcStatus.DeadlineExceeded : grpcStatusOf(outcome.status);
-    answerCall(exchange, grpcStatus, told ? reason : `${outcome.status}`, unsent);
+    answerCall(exchange, grpcStatus, told ? reason : `${outcome.status}`, unsent ? UNSENT_LINE : "");
     return;
   }
-  exchange.status = outcome.status;
-  const fields = told ? `${PLAIN}x-mesh-flag: ${outcome.flag}\r\n` : unsent ? `${PLAIN}${UNSENT}: 1\r\n` : PLAIN;
-  const body = told ? `${reason}\n` : `${outcome.status}\n`;
-  downstream.answer(exchange, outcome.status, latin1(fields), Buffer.from(body));
+  const flag = told ? `x-mesh-flag: ${RESPONSE_FLAGS[exchange.flag]}\r\n` : "";
+  const allow = error instanceof MethodRefused ? ALLOW : "";
+  const fields = latin1(PLAIN + flag + (unsent ? UNSENT_LINE : "") + allow);
+  answer(exchange, outcome.status, fields, Buffer.from(told ? `${reason}\n` : `${outcome.status}\n`));
 }
+
+/** RFC 9110, section 15.5.6: a method that is refused is told which are not. */
+const ALLOW = `Allow: ${METHOD_NAMES.filter((name) => name !== "" && name !== "CONNECT").join(", ")}\r\n`;
 
 /** What a failure is in the record of a connection, whose downstream can be told no status. */
 export function flagOfFailure(error: unknown, reports: Reports): { readonly flag: number; readonly reason: string } {
@@ -136,22 +144,8 @@ export function refuse(exchange: MeshExchange): void {
   exchange.detail = `policy "${exchange.policy}" answered ${refusal.status}`;
   exchange.stage = Stage.Over;
   if (isCall(exchange)) {
-    answerCall(exchange, grpcStatusOf(refusal.status), refusal.body.utf8Slice(), false);
+    answerCall(exchange, grpcStatusOf(refusal.status), refusal.body.utf8Slice());
     return;
   }
-  exchange.status = refusal.status;
-  exchange.downstream!.answer(exchange, refusal.status, refusal.headers.lines, refusal.body);
-}
-
-/** A gRPC call that can be answered as one. */
-function isCall({ isGrpc, request }: MeshExchange): boolean {
-  return isGrpc && request.isHttp2;
-}
-
-/** Answers a gRPC call in its own words: HTTP has nothing to complain of, the status is a field. */
-function answerCall(exchange: MeshExchange, grpcStatus: number, message: string, unsent: boolean): void {
-  exchange.status = 200;
-  exchange.grpcStatus = grpcStatus;
-  const fields = grpcRefusal(grpcStatus, message) + (unsent ? `${UNSENT}: 1\r\n` : "");
-  exchange.downstream!.answer(exchange, 200, latin1(fields), NO_BYTES);
+  answer(exchange, refusal.status, refusal.headers.lines, refusal.body);
 }

@@ -52,12 +52,12 @@ describe("another attempt is refused", () => {
 
   test("beyond the budget, which only an attempt that is made is charged to", () => {
     const budget = new RetryBudget();
-    for (let i = 0; i < 1_000; i++) retryRefusal(begun({ method: "POST" }), true, budget, 0);
+    for (let i = 0; i < 1_000; i++) retryRefusal(begun({ method: "POST" }), asked(true), budget, 0);
     let made = 0;
-    while (retryRefusal(begun({}), true, budget, 0) === null) made++;
+    while (retryRefusal(begun({}), asked(true), budget, 0) === null) made++;
 
     expect(made).toBe(100);
-    expect(retryRefusal(begun({}), true, budget, 0)).toBe("the retry budget is used up");
+    expect(retryRefusal(begun({}), asked(true), budget, 0)).toBe("the retry budget is used up");
   });
 });
 
@@ -110,5 +110,9 @@ function piece(exchange: MeshExchange, size: number): void {
 }
 
 function refusal(exchange: MeshExchange, sent: boolean): string | null {
-  return retryRefusal(exchange, sent, new RetryBudget(), 0);
+  return retryRefusal(exchange, asked(sent), new RetryBudget(), 0);
+}
+
+function asked(sent: boolean) {
+  return { cause: "reset", sent, pauseMs: 0 } as const;
 }

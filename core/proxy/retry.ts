@@ -1,8 +1,11 @@
 import type { RetryBudget } from "../cluster/mod.ts";
-import { CHUNKED, Field, Method } from "../http/mod.ts";
+import { CHUNKED, Field, Method, type ResponseHead } from "../http/mod.ts";
+import type { RetryCondition, RetryPolicy } from "../route/mod.ts";
 import type { MeshExchange } from "./exchange.ts";
+import type { Mesh } from "./mesh.ts";
+import { timeLeftMs } from "./timing.ts";
 
-/** Attempts at one request, the first included. */
+/** Attempts at one request, the first included, where its rule says nothing. */
 export const MAX_ATTEMPTS = 3;
 /** A body up to this size is kept until the response begins, where the method allows another attempt. */
 export const REPLAY_BYTES = 64 * 1024;
@@ -23,13 +26,75 @@ export function isIdempotent(exchange: MeshExchange): boolean {
   }
 }
 
+/** What went wrong with an attempt, as far as another is concerned. */
+export type RetryCause = RetryCondition | "status" | "grpc-status";
+
+export interface RetryAsked {
+  readonly cause: RetryCause;
+  /** The request may have been acted upon. */
+  readonly sent: boolean;
+  /** Until the next attempt, ms. */
+  readonly pauseMs: number;
+}
+
 /** Why another attempt may not be made; null where it may. The budget is charged only then. */
-export function retryRefusal(exchange: MeshExchange, sent: boolean, budget: RetryBudget, now: number): string | null {
+export function retryRefusal(
+  exchange: MeshExchange,
+  { cause, sent, pauseMs }: RetryAsked,
+  budget: RetryBudget,
+  now: number,
+): string | null {
   if (exchange.downstream === null || exchange.downstream.responseStarted) return "the response has begun";
-  if (exchange.attempts >= MAX_ATTEMPTS) return `${exchange.attempts} attempts have failed`;
-  if (sent && !isIdempotent(exchange)) return "the request was sent and may not be repeated";
+  const policy = policyOf(exchange);
+  if (exchange.attempts >= (policy?.maxAttempts ?? MAX_ATTEMPTS)) {
+    exchange.exhausted = policy !== null && exchange.attempts > 1;
+    return `${exchange.attempts} attempts have failed`;
+  }
+  if (policy !== null && isCondition(cause) && !policy.takes(cause)) return `"${cause}" is no reason for its rule`;
+  if (sent && !mayRepeat(exchange, cause)) return "the request was sent and may not be repeated";
   if (sent && isBodyLost(exchange)) return "its body is no longer at hand";
-  return budget.withdraw(now) ? null : "the retry budget is used up";
+  if (pauseMs >= timeLeftMs(exchange, now)) return "the pause would outlast the request's deadline";
+  if (budget.withdraw(now)) return null;
+  exchange.exhausted = policy !== null;
+  return "the retry budget is used up";
+}
+
+export function policyOf({ entry }: MeshExchange): RetryPolicy | null {
+  return entry === null ? null : entry.rule.retry;
+}
+
+function isCondition(cause: RetryCause): cause is RetryCondition {
+  return cause !== "status" && cause !== "grpc-status";
+}
+
+/** Every gRPC call is a POST: who names a status to retry knows what it says of the call. */
+function mayRepeat(exchange: MeshExchange, cause: RetryCause): boolean {
+  return cause === "grpc-status" || policyOf(exchange)?.anyMethod === true || isIdempotent(exchange);
+}
+
+/**
+ * How long to wait before the next attempt, ms: none for a rule without
+ * retries of its own, whose attempts only replace what was never acted upon;
+ * else a growing random time, and no less than the upstream asks for.
+ */
+export function pauseBefore(exchange: MeshExchange, answered: boolean, { random, clock }: Mesh): number {
+  const policy = policyOf(exchange);
+  if (policy === null) return 0;
+  const pause = policy.pauseMs(exchange.attempts, random);
+  return answered ? Math.max(pause, retryAfterMs(exchange.response, clock.now())) : pause;
+}
+
+/** Longest pause that an upstream may ask for where no deadline holds: the client can wait as well. */
+const MAX_RETRY_AFTER_MS = 60_000;
+
+/** RFC 9110, section 10.2.3: seconds, or a date; 0 without one. */
+function retryAfterMs(response: ResponseHead, now: number): number {
+  const i = response.find(Field.RetryAfter);
+  if (i < 0) return 0;
+  const value = response.valueText(i);
+  const ms = /^[0-9]+$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - now;
+  if (Number.isNaN(ms) || ms <= 0) return 0;
+  return ms > MAX_RETRY_AFTER_MS ? Number.POSITIVE_INFINITY : ms;
 }
 
 /** Some of the body, or its trailers, has gone by and was not kept. */
@@ -42,7 +107,8 @@ export function prepareReplay(exchange: MeshExchange): void {
   const length = exchange.request.contentLength;
   const small = length === CHUNKED || length <= REPLAY_BYTES;
   // A gRPC call that its server has refused to begin with may go to another.
-  exchange.replay = length !== 0 && small && (exchange.isGrpc || isIdempotent(exchange)) ? [] : null;
+  const repeats = exchange.isGrpc || policyOf(exchange)?.anyMethod === true || isIdempotent(exchange);
+  exchange.replay = length !== 0 && small && repeats ? [] : null;
 }
 
 /** Keeps a piece; forgets all of them when there is too much. */

@@ -1,9 +1,11 @@
-import { begin, type Cluster, type Endpoint, pick } from "../cluster/mod.ts";
+import { begin as count, type Endpoint, pick } from "../cluster/mod.ts";
 import { Method } from "../http/mod.ts";
 import { filterRequest, type Permitted } from "../policy/mod.ts";
+import { answersPreflight, chooseBackend } from "./choose.ts";
 import type { MeshExchange } from "./exchange.ts";
 import { Stage } from "./exchange.ts";
-import { NoBackend, NoHealthyEndpoint, Overflow } from "./failure.ts";
+import { NoHealthyEndpoint, Overflow } from "./failure.ts";
+import { meetsFault } from "./fault.ts";
 import { forward } from "./forward.ts";
 import type { Mesh } from "./mesh.ts";
 import { refuse, rescue } from "./rescue.ts";
@@ -23,19 +25,27 @@ export function serve(exchange: MeshExchange, mesh: Mesh): void {
   const { generation } = exchange;
   try {
     if (!route(exchange, mesh)) return; //                      NoRoute, MethodRefused, EgressRefused; false: parked
+    if (answersPreflight(exchange)) return;
     const permitted = filterRequest(exchange); //                PolicyFault
     if (permitted === null)
       refuse(exchange); //                 denied or limited: the policy's own answer
-    else attempt(permitted, mesh);
+    else begin(permitted, mesh);
   } catch (error) {
     rescue(error, exchange, generation, mesh);
   }
 }
 
+/** What every policy let through goes on: to a fault on purpose, or to its first attempt. */
+function begin(exchange: MeshExchange & Permitted, mesh: Mesh): void {
+  exchange.permitted = exchange;
+  if (meetsFault(exchange, mesh)) return; //                      parked, or aborted
+  attempt(exchange, mesh);
+}
+
 /** One attempt at an exchange that every policy let through. */
 export function attempt(exchange: MeshExchange & Permitted, mesh: Mesh): void {
-  exchange.permitted = exchange;
-  const endpoint = balance(exchange, mesh); //                    NoBackend, NoHealthyEndpoint
+  if (exchange.attempts === 0 && exchange.entry !== null && !chooseBackend(exchange, mesh)) return; // NoBackend; redirected
+  const endpoint = balance(exchange, mesh); //                    NoHealthyEndpoint
   const isPassage = exchange.request.method === Method.Connect;
   const connection = mesh.upstream.connect(exchange, endpoint, exchange, isPassage);
   if (connection === "overflow")
@@ -50,43 +60,24 @@ function route(exchange: MeshExchange, mesh: Mesh): boolean {
   return exchange.way!.route(exchange, mesh);
 }
 
-/** Chooses the backend once, and an endpoint for each attempt. */
+/** An endpoint for each attempt: that of its session first. */
 function balance(exchange: MeshExchange, mesh: Mesh): Endpoint {
   // The event that led here has read the clock; only policies take a time of their own.
   const now = exchange.policies.length === 0 ? mesh.deadlines.recent : mesh.deadlines.now;
-  const cluster = exchange.cluster ?? chooseCluster(exchange, mesh);
-  exchange.cluster = cluster;
+  const cluster = exchange.cluster!;
   if (exchange.attempts === 0) cluster.state.budget.deposit(now);
-  const endpoint = pick(cluster, mesh.random, now, exchange.previous);
+  const endpoint = exchange.pinned ?? pick(cluster, mesh.random, now, exchange.previous);
   if (endpoint === null) {
     throw new NoHealthyEndpoint(
       `Cannot pick an endpoint of "${cluster.name}": it has ${cluster.endpoints.length}, none with a weight`,
     );
   }
-  begin(endpoint);
+  count(endpoint);
+  exchange.pinned = null;
   exchange.endpoint = endpoint;
   exchange.attemptOpen = true;
   exchange.attempts++;
   exchange.attemptAt = now;
   exchange.stage = Stage.Connecting;
   return endpoint;
-}
-
-/** By weight, or as a routing policy says: a backend of the rule, or a cluster that the policy's own config names. */
-function chooseCluster(exchange: MeshExchange, mesh: Mesh): Cluster {
-  const { rule } = exchange.entry!;
-  const named = exchange.destination;
-  exchange.backend = named === "" ? rule.pickBackend(mesh.random) : rule.backendNamed(named);
-  const cluster = exchange.backend === null ? destinationOf(exchange) : exchange.backend.cluster;
-  if (cluster !== null) return cluster;
-  const what =
-    named === ""
-      ? "it has none that exists"
-      : `policy "${exchange.router?.model.id}" chose "${named}", which is none of them`;
-  throw new NoBackend(`Cannot choose a backend of rule "${rule.id}": ${what}`);
-}
-
-function destinationOf(exchange: MeshExchange): Cluster | null {
-  const name = exchange.router?.model.destinations[exchange.destination];
-  return name === undefined ? null : exchange.snapshot!.clusterNamed(name);
 }

@@ -1,6 +1,6 @@
 import type { Deadlines } from "../base/mod.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
-import { RequestTimeout, StreamIdle } from "./failure.ts";
+import { AttemptTimeout, RequestTimeout, StreamIdle } from "./failure.ts";
 
 /** The waits of an exchange that no rule names; milliseconds. */
 export interface Waits {
@@ -22,6 +22,7 @@ export function armTimer(exchange: MeshExchange, deadlines: Deadlines, waits: Wa
 }
 
 function nextDeadline(exchange: MeshExchange, waits: Waits): number {
+  if (exchange.stage === Stage.Pausing) return Math.min(requestDeadline(exchange), exchange.resumeAt);
   return Math.min(requestDeadline(exchange), attemptDeadline(exchange), quietDeadline(exchange, waits));
 }
 
@@ -45,11 +46,13 @@ export function timeLeftMs(exchange: MeshExchange, now: number): number {
 
 function attemptDeadline(exchange: MeshExchange): number {
   const ms = exchange.entry?.rule.backendTimeoutMs ?? 0;
+  if (exchange.stage === Stage.Pausing) return NEVER;
   return ms === 0 || exchange.tunnelled || exchange.attempts === 0 ? NEVER : exchange.attemptAt + ms;
 }
 
 function quietDeadline(exchange: MeshExchange, waits: Waits): number {
   if (exchange.tunnelled) return exchange.movedAt + waits.tunnelIdleMs;
+  if (exchange.stage === Stage.Pausing) return NEVER;
   return exchange.movedAt + (awaitsHead(exchange) ? waits.responseHeadMs : waits.idleMs);
 }
 
@@ -69,7 +72,7 @@ export function expiredWait(exchange: MeshExchange, waits: Waits, now: number): 
     );
   }
   if (now >= attemptDeadline(exchange)) {
-    return new RequestTimeout(
+    return new AttemptTimeout(
       `Cannot finish an attempt within ${entry?.rule.backendTimeoutMs} ms: ${STAGE_WORDS[stage]}`,
     );
   }
@@ -84,6 +87,7 @@ export function expiredWait(exchange: MeshExchange, waits: Waits, now: number): 
 const STAGE_WORDS = [
   "it has not begun",
   "its route is not known yet",
+  "it waits before its next attempt",
   "no connection came about",
   "no response has begun",
   "the response is not whole",

@@ -90,6 +90,7 @@ function match(exchange: MeshExchange, service: Service, port: ServicePort, mesh
   const entry = port.router.match(exchange.request);
   if (entry === null) throw new NoRoute(`Cannot route ${pathOf(exchange)}: no rule of port ${port.port} matches`);
   exchange.entry = entry;
+  exchange.port = port.port;
   exchange.service = service.name;
   return service.model.external === "Request" ? outsideAt(exchange, port.port, mesh) : true;
 }

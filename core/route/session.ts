@@ -24,6 +24,8 @@ export class Session {
   readonly #model: SessionModel;
   readonly #name: string;
   readonly #salt: string;
+  /** Endpoints by their names, for each membership that was asked about. */
+  readonly #known = new WeakMap<readonly Endpoint[], ReadonlyMap<string, Endpoint>>();
 
   /** @param salt tells the digests of one mesh and rule from those of others. */
   constructor(model: SessionModel, salt: string) {
@@ -51,6 +53,17 @@ export class Session {
   nameOf(cluster: Cluster, endpoint: Endpoint): string {
     const key = `${this.#salt}\0${cluster.name}\0${endpoint.identity ?? ""}\0${endpoint.authority}`;
     return createHash("sha256").update(key).digest("base64url").slice(0, NAME_CHARACTERS);
+  }
+
+  /** The endpoint that clients know by a name; null where it is gone. */
+  endpointNamed(cluster: Cluster, name: string): Endpoint | null {
+    const { endpoints } = cluster;
+    let known = this.#known.get(endpoints);
+    if (known === undefined) {
+      known = new Map(endpoints.map((endpoint) => [this.nameOf(cluster, endpoint), endpoint]));
+      this.#known.set(endpoints, known);
+    }
+    return known.get(name) ?? null;
   }
 
   /** Whether a client must be told again although it goes where it went before. */

@@ -4,7 +4,7 @@ import type { Region } from "./region.ts";
 /** What a data plane counts beside Istio's metrics. The words of the labels are the same everywhere. */
 export interface MeshMetrics {
   readonly refusals: Family<readonly ["direction", "reason"], Counter>;
-  readonly retries: Family<readonly ["cluster", "outcome"], Counter>;
+  readonly retries: Family<readonly ["cluster", "outcome", "reason"], Counter>;
   readonly ejections: Family<readonly ["cluster", "reason"], Counter>;
   readonly policyCalls: Family<readonly ["policy", "outcome"], Counter>;
   readonly policySeconds: Family<readonly ["policy"], Histogram>;
@@ -33,7 +33,7 @@ export const CLUSTER_MS_BOUNDS: readonly number[] = Array.from({ length: 64 }, (
 export function meshMetrics(region: Region): MeshMetrics {
   return Object.freeze({
     refusals: region.counter("mesh_refusals_total", "Requests refused by the mesh.", ["direction", "reason"]),
-    retries: region.counter("mesh_retries_total", "Further attempts at a request.", ["cluster", "outcome"]),
+    retries: region.counter("mesh_retries_total", "Further attempts at a request.", ["cluster", "outcome", "reason"]),
     ejections: region.counter("mesh_ejections_total", "Endpoints taken out for their failures.", ["cluster", "reason"]),
     policyCalls: region.counter("mesh_policy_calls_total", "Calls of policies, faults included.", [
       "policy",

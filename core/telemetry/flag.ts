@@ -22,5 +22,7 @@ export const RESPONSE_FLAGS = [
   "DN", // the peer could not prove its identity (ours)
   "SI", // stream idle deadline
   "OM", // shed: this proxy is draining or out of descriptors
+  "DI", // delayed on purpose
+  "FI", // aborted on purpose
 ] as const;
 export type ResponseFlag = (typeof RESPONSE_FLAGS)[number];

@@ -3,6 +3,7 @@ import type { Endpoint } from "../../core/cluster/mod.ts";
 import {
   type ClientConnection,
   type ClientStream,
+  type Edits,
   type Exchange,
   type RequestHandler,
   type ServerStream,
@@ -120,6 +121,8 @@ export class StreamDouble implements ServerStream {
   /** What was answered: the status of the whole answer, or of the head. */
   status = 0;
   body = "";
+  /** What the mesh itself said in the response. */
+  fields = "";
   /** The last bytes of a response stay in the queue until `flush`. */
   isSlow = false;
   #exchange: Exchange | null = null;
@@ -131,9 +134,12 @@ export class StreamDouble implements ServerStream {
   }
 
   /** A request comes in. */
-  begin(text: RequestText & { readonly length?: number }): MeshExchange {
+  begin(text: RequestText & { readonly length?: number; readonly isHttp2?: boolean }): MeshExchange {
     const exchange = this.handler.begin(this);
-    Object.assign(exchange.request, requestHead(text), { contentLength: text.length ?? 0 });
+    Object.assign(exchange.request, requestHead(text), {
+      contentLength: text.length ?? 0,
+      isHttp2: text.isHttp2 === true,
+    });
     this.requestComplete = (text.length ?? 0) === 0;
     this.responseStarted = false;
     this.#exchange = exchange;
@@ -154,9 +160,10 @@ export class StreamDouble implements ServerStream {
   inform(): void {
     this.calls.push("inform");
   }
-  respond(exchange: Exchange): void {
+  respond(exchange: Exchange, _route: Edits | null, said: Edits | null): void {
     this.responseStarted = true;
     this.status = exchange.response.status;
+    this.fields = said?.lines.toString() ?? "";
     this.calls.push("respond");
   }
   data(bytes: Buffer, start: number, end: number): void {
@@ -170,7 +177,8 @@ export class StreamDouble implements ServerStream {
   answer(_: Exchange, status: number, fields: Buffer, body: Buffer): void {
     this.responseStarted = true;
     this.status = status;
-    this.body = `${fields.toString()}\n${body.toString()}`;
+    this.fields = fields.toString();
+    this.body = `${this.fields}\n${body.toString()}`;
     this.bytesSent = body.length;
     this.calls.push("answer");
     if (!this.isSlow) this.flush();
