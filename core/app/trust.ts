@@ -13,7 +13,8 @@ import {
 } from "../identity/mod.ts";
 import type { ServerTls } from "../listener/mod.ts";
 import type { MeshModel } from "../snapshot/mod.ts";
-import type { ClientTls } from "../upstream/mod.ts";
+import type { ClientTls, Spoken } from "../upstream/mod.ts";
+import { BackendTls } from "./backend-tls.ts";
 import type { Credentials } from "./plan.ts";
 
 /** What a hop between proxies of the mesh speaks, most wanted first; a peer that knows none of it gets HTTP/1.1. */
@@ -24,6 +25,7 @@ const OUTSIDE = { http1: ["http/1.1"], http2: ["h2", "http/1.1"], bytes: [] };
 const SERVED = ["mesh/h2", "mesh/h1", "mesh/tcp", "h2", "http/1.1"];
 /** Endpoints are known by SPIFFE ID: the name in the ClientHello is for logs only. */
 const SERVER_NAME = "mesh";
+const NO_CERTIFICATE = "this proxy has no certificate yet";
 /** The name that was dialled is not in the certificate; names are not how we know peers. */
 const NAME_DIFFERS = "ERR_TLS_CERT_ALTNAME_INVALID";
 
@@ -37,6 +39,7 @@ export class Trust {
   /** By what is offered: options for each are made when first wanted. */
   readonly #clients = new Map<Protocols, object>();
   readonly #mesh: () => MeshModel;
+  readonly #backends = new BackendTls();
 
   constructor(mesh: () => MeshModel) {
     this.#mesh = mesh;
@@ -86,9 +89,15 @@ export class Trust {
   /** For endpoints: those with an identity must prove it; others only that our roots know them. */
   client(): ClientTls {
     return {
-      options: (endpoint, spoken) => this.#clientFor((endpoint.identity === null ? OUTSIDE : MESH)[spoken]),
+      options: (endpoint, spoken) => this.#optionsFor(endpoint, spoken),
+      lacking: ({ tls }) => tls?.invalid ?? NO_CERTIFICATE,
       verify: (error, socket, endpoint) => this.#verify(error, socket as never, endpoint),
     };
+  }
+
+  #optionsFor({ identity, tls }: Endpoint, spoken: Spoken): object | null {
+    if (identity !== null) return this.#clientFor(MESH[spoken]);
+    return tls === null ? this.#clientFor(OUTSIDE[spoken]) : this.#backends.options(tls, OUTSIDE[spoken]);
   }
 
   #verify(
@@ -100,6 +109,7 @@ export class Trust {
     if (endpoint.identity !== null) {
       return verifyServer(error, socket, endpoint.identity, { trustDomain, trustDomainAliases });
     }
+    if (endpoint.tls !== null) return this.#backends.verify(error, socket, endpoint.tls);
     return error === null || error === undefined || error.code === NAME_DIFFERS ? null : (error.code ?? error.message);
   }
 }

@@ -267,7 +267,8 @@ export class WorkerPlane {
   }
 
   #isSecure(endpoint: Endpoint): boolean {
-    return endpoint.identity !== null || (this.#plan.upstreamTls && !/^(inbound:|outside\/)/.test(endpoint.home.name));
+    if (endpoint.identity !== null || endpoint.tls !== null) return true;
+    return this.#plan.upstreamTls && !/^(inbound:|outside\/)/.test(endpoint.home.name);
   }
 
   #clusterEvents(): ClusterEvents {

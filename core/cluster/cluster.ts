@@ -1,5 +1,5 @@
 import { RetryBudget } from "./budget.ts";
-import { type EjectReason, Endpoint, endpointKey } from "./endpoint.ts";
+import { type EjectReason, Endpoint, endpointKey, tlsKey } from "./endpoint.ts";
 import type { BalancerKind, ClusterModel, EndpointModel } from "./model.ts";
 
 /** What a cluster tells the log and the metrics. */
@@ -66,9 +66,13 @@ export class Cluster {
     this.http2 = model.http2 === true;
     this.confirmedAt = model.confirmedAt;
     this.state = state;
-    this.#models = new Map(model.endpoints.map((endpoint) => [endpointKey(endpoint), endpoint]));
+    const [tls, byTls] = [model.tls ?? null, tlsKey(model.tls)];
+    this.#models = new Map(model.endpoints.map((endpoint) => [endpointKey(endpoint, byTls), endpoint]));
     this.#members = new Map(
-      Array.from(this.#models, ([key, endpoint]) => [key, state.members.get(key) ?? new Endpoint(state, endpoint)]),
+      Array.from(this.#models, ([key, endpoint]) => [
+        key,
+        state.members.get(key) ?? new Endpoint(state, endpoint, tls),
+      ]),
     );
     this.endpoints = Object.freeze([...this.#members.values()]);
     const weighted = [...this.#models].filter(([, { weight }]) => weight > 0);

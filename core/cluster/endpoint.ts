@@ -1,5 +1,5 @@
 import type { ClusterState } from "./cluster.ts";
-import type { EndpointModel, WorkloadLabels } from "./model.ts";
+import type { BackendTlsModel, EndpointModel, WorkloadLabels } from "./model.ts";
 
 /** How an attempt ended, as far as the endpoint is to blame. */
 export const Outcome = {
@@ -38,6 +38,8 @@ export class Endpoint {
   readonly port: number;
   /** SPIFFE ID the peer must prove; null: plaintext. */
   readonly identity: string | null;
+  /** TLS toward an endpoint that has no identity; null: none. */
+  readonly tls: BackendTlsModel | null;
   /** What lasts of its cluster from snapshot to snapshot. */
   readonly home: ClusterState;
   /** False once a snapshot no longer names it: nobody judges it any more. */
@@ -68,11 +70,12 @@ export class Endpoint {
   /** Slot of the telemetry room; emptied when the labels change. */
   edge: object | null = null;
 
-  constructor(home: ClusterState, model: EndpointModel) {
+  constructor(home: ClusterState, model: EndpointModel, tls: BackendTlsModel | null = null) {
     this.home = home;
     this.address = model.address;
     this.port = model.port;
     this.identity = model.identity ?? null;
+    this.tls = tls;
     this.workload = model.workload;
     this.authority = model.address.includes(":")
       ? `[${model.address}]:${model.port}`
@@ -93,7 +96,18 @@ export class Endpoint {
   }
 }
 
-/** What makes two models the same endpoint of a cluster. */
-export function endpointKey(model: EndpointModel): string {
-  return `${model.address} ${model.port} ${model.identity ?? ""}`;
+/**
+ * What makes two models the same endpoint of a cluster. Another TLS makes it
+ * another one: no connection that was proven by other rules is used for it.
+ *
+ * @param tls of the cluster, by `tlsKey`.
+ */
+export function endpointKey(model: EndpointModel, tls = ""): string {
+  return `${model.address} ${model.port} ${model.identity ?? ""}${tls}`;
+}
+
+/** Tells one TLS toward endpoints from another; "" for none. */
+export function tlsKey(model: BackendTlsModel | undefined): string {
+  if (model === undefined) return "";
+  return ` ${new Bun.CryptoHasher("sha256").update(JSON.stringify(model)).digest("hex").slice(0, 32)}`;
 }

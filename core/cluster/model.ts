@@ -137,6 +137,8 @@ export interface BackendTlsModel {
   readonly roots?: string;
   /** One of these must be in the certificate instead. */
   readonly names?: readonly { readonly type: "Hostname" | "URI"; readonly value: string }[];
+  /** What is shown to endpoints that ask for it, PEM. Secret: never logged, never shown. */
+  readonly proof?: { readonly certificate: string; readonly privateKey: string };
   /** Why no connection may be made: the policy is broken, and plaintext would be a way around it. */
   readonly invalid?: string;
 }

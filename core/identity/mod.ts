@@ -7,7 +7,16 @@ export { type CertificateFacts, fingerprints, readCertificate, readLeaf } from "
 export { createRequest, type Request } from "./csr.ts";
 export { MalformedDer } from "./der.ts";
 export type { Svid } from "./model.ts";
-export { type HandshakeError, type PeerSocket, peerIdentity, svidIdOf, verifyClient, verifyServer } from "./peer.ts";
+export {
+  type HandshakeError,
+  type PeerSocket,
+  peerIdentity,
+  type ServerName,
+  svidIdOf,
+  verifyBackend,
+  verifyClient,
+  verifyServer,
+} from "./peer.ts";
 export { decodePem, encodePem } from "./pem.ts";
 export {
   Rotation,
@@ -34,6 +43,8 @@ export { type SvidTexts, svidOf } from "./svid.ts";
 export {
   alpn,
   anonymousTls,
+  type BackendTrust,
+  backendTls,
   clientTls,
   edgeTls,
   joinableTls,

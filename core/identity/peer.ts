@@ -55,6 +55,43 @@ export function verifyServer(
   return isSameIdentity(found, expected, domains) ? null : `it is "${found}", not "${expected}"`;
 }
 
+/** A name of which the certificate of a server must have one. */
+export interface ServerName {
+  readonly type: "Hostname" | "URI";
+  readonly value: string;
+}
+
+/**
+ * Judges a server outside the mesh from what the handshake handler of a client
+ * was given: null when its chain is good and its certificate has one of the
+ * names, else the reason to end the connection before a byte is sent.
+ */
+export function verifyBackend(
+  error: HandshakeError | null | undefined,
+  socket: PeerSocket,
+  names: readonly ServerName[],
+): string | null {
+  if (error !== null && error !== undefined && error.code !== NAME_DIFFERS) return reasonOf(error);
+  const facts = peerFacts(socket);
+  if (facts === null) return "it has shown no certificate that can be read";
+  if (names.some((name) => isNamed(facts, name))) return null;
+  const found = [...facts.hosts, ...facts.addresses, ...facts.uris].join(", ");
+  return `its certificate is for ${found === "" ? "no name" : found}, not for ${names.map(({ value }) => value).join(" or ")}`;
+}
+
+function isNamed({ hosts, addresses, uris }: CertificateFacts, { type, value }: ServerName): boolean {
+  if (type === "URI") return uris.includes(value);
+  const wanted = value.toLowerCase();
+  return addresses.includes(wanted) || hosts.some((host) => takesHost(host.toLowerCase(), wanted));
+}
+
+/** RFC 9525, section 6.3: a "*" is a whole first label, and stands for one label. */
+function takesHost(pattern: string, host: string): boolean {
+  if (!pattern.startsWith("*.")) return pattern === host;
+  const dot = host.indexOf(".");
+  return dot > 0 && host.slice(dot) === pattern.slice(1) && pattern.indexOf(".", 2) > 0;
+}
+
 function reasonOf(error: HandshakeError): string {
   return error.code === undefined ? error.message : `${error.code}: ${error.message}`;
 }

@@ -11,6 +11,7 @@ export interface TlsOptions {
   readonly requestCert?: boolean;
   readonly rejectUnauthorized: boolean;
   readonly minVersion: number;
+  /** Absent: no protocol is agreed upon. */
   readonly ALPNProtocols?: Buffer;
   readonly serverName?: string;
 }
@@ -46,7 +47,8 @@ export function joinableTls(svid: Svid, protocols: Protocols): TlsOptions {
  */
 export function edgeTls(own: Pick<Svid, "certificate" | "privateKey">, protocols: Protocols): TlsOptions {
   const { certificate: cert, privateKey: key } = own;
-  return Object.freeze({ cert, key, rejectUnauthorized: false, minVersion: TLS_1_2, ALPNProtocols: alpn(protocols) });
+  const offered = protocols.length === 0 ? {} : { ALPNProtocols: alpn(protocols) };
+  return Object.freeze({ cert, key, rejectUnauthorized: false, minVersion: TLS_1_2, ...offered });
 }
 
 /**
@@ -67,6 +69,35 @@ export function clientTls(svid: Svid, protocols: Protocols, serverName: string):
 export function anonymousTls(bundle: string | null, protocols: Protocols, serverName: string): TlsOptions {
   const ca = bundle === null ? {} : { ca: bundle };
   return Object.freeze({ ...ca, ...mutual(protocols), rejectUnauthorized: false, serverName });
+}
+
+/** What a client shows and believes that speaks to servers outside the mesh. */
+export interface BackendTrust {
+  /** Named in the ClientHello, unless it is an address (RFC 6066, section 3). */
+  readonly serverName: string;
+  /** PEM; "" for those that came with the program. */
+  readonly roots: string;
+  readonly proof: { readonly certificate: string; readonly privateKey: string } | null;
+}
+
+/**
+ * Options of a client toward a server outside the mesh. As inside, the
+ * handshake handler must ask, here `verifyBackend()`, and end the connection
+ * unless it says null.
+ */
+export function backendTls({ serverName, roots, proof }: BackendTrust, protocols: Protocols): TlsOptions {
+  return Object.freeze({
+    ...(roots === "" ? {} : { ca: roots }),
+    ...(proof === null ? {} : { cert: proof.certificate, key: proof.privateKey }),
+    ...(protocols.length === 0 ? {} : { ALPNProtocols: alpn(protocols) }),
+    ...(isAddress(serverName) ? {} : { serverName }),
+    rejectUnauthorized: false,
+    minVersion: TLS_1_2,
+  });
+}
+
+function isAddress(name: string): boolean {
+  return name.includes(":") || /^[0-9.]+$/.test(name);
 }
 
 /** Writes a list of protocols as TLS does, RFC 7301 3.1: each after its length. Bun's sockets take no other form. */

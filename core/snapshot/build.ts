@@ -4,6 +4,7 @@ import { HostTable, type PathScan } from "../route/mod.ts";
 import { buildGateway, type Gateway } from "./gateway.ts";
 import type { Resource, SnapshotModel } from "./model.ts";
 import type { Material } from "./needs.ts";
+import { withProof } from "./proof.ts";
 import { SnapshotRejected } from "./rejected.ts";
 import { buildService, type Service } from "./service.ts";
 import { INITIAL_MESH, Snapshot } from "./snapshot.ts";
@@ -27,7 +28,7 @@ export interface BuildParts {
  * @throws {SnapshotRejected} with everything that is wrong.
  */
 export function buildSnapshot(model: SnapshotModel, previous: Snapshot | null, parts: BuildParts): Snapshot {
-  const { resources } = model;
+  const resources = withProof(model.resources);
   const clusters = buildClusters(resources, previous, parts.events);
   const mesh = ofKind(resources, "mesh")[0]?.model ?? INITIAL_MESH;
   const namespace = ofKind(resources, "workload")[0]?.model.namespace ?? null;

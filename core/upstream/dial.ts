@@ -12,8 +12,10 @@ export type Spoken = "http1" | "http2" | "bytes";
 
 /** What a TLS dial needs of the identity; read anew for each connection. */
 export interface ClientTls {
-  /** Options for `Bun.connect`; null while there is no certificate. */
+  /** Options for `Bun.connect`; null where there can be no connection, e.g. while there is no certificate. */
   options(endpoint: Endpoint, spoken: Spoken): object | null;
+  /** Why there are no options. */
+  lacking(endpoint: Endpoint): string;
   /** Why the peer is not who the endpoint should be; null when it is. */
   verify(error: Error | null, socket: Socket<unknown>, endpoint: Endpoint): string | null;
 }
@@ -50,7 +52,7 @@ export function dial(endpoint: Endpoint, spoken: Spoken, settings: DialSettings,
   if (tls === null) attempt.connect(endpoint, null, null);
   else {
     const options = tls.options(endpoint, spoken);
-    if (options === null) attempt.fail(DialFailure.Untrusted, "this proxy has no certificate yet");
+    if (options === null) attempt.fail(DialFailure.Untrusted, tls.lacking(endpoint));
     else attempt.connect(endpoint, options, (error, socket) => tls.verify(error, socket, endpoint));
   }
   return attempt;

@@ -246,7 +246,9 @@ test("an address that cannot even be dialled is a failure of the dial, not of th
 });
 
 test("without a certificate nothing is dialled where TLS is asked for", async () => {
-  const upstream = upstreamOf({ tls: () => ({ options: () => null, verify: () => null }) });
+  const upstream = upstreamOf({
+    tls: () => ({ options: () => null, lacking: () => "there is none", verify: () => null }),
+  });
   const waiting = waiter();
 
   take(upstream, endpointOf(setUp.server.port), waiting);
@@ -268,7 +270,10 @@ test("everyone who waited for HTTP/2 gets a connection where the peer knows HTTP
   const identity = await ca.issue("spiffe://cluster.local/ns/default/sa/web");
   const server = startServer(edgeTls(identity, ["http/1.1"]));
   const options = () => anonymousTls(null, ["mesh/h2", "http/1.1"], "mesh");
-  const upstream = upstreamOf({ idleTimeoutMs: 10 * IDLE_MS, tls: () => ({ options, verify: () => null }) });
+  const upstream = upstreamOf({
+    idleTimeoutMs: 10 * IDLE_MS,
+    tls: () => ({ options, lacking: () => "", verify: () => null }),
+  });
   const endpoint = endpointOf(server.port);
   const [before, first, second] = [waiter(true), waiter(true), waiter(true)];
   take(upstream, endpoint, before);

@@ -198,9 +198,9 @@ export class Connection {
 export const feed = {
   data: (socket: Socket<Connection>, bytes: Buffer): void => socket.data.received(bytes),
   drain: (socket: Socket<Connection>): void => socket.data.writable(),
-  end: (socket: Socket<Connection>): void => socket.data.over("fin"),
-  error: (socket: Socket<Connection>): void => socket.data.over("reset"),
-  close: (socket: Socket<Connection>, error?: Error): void => socket.data.over(error ? "reset" : "fin"),
+  end: (socket: Socket<Connection>): void => socket.data?.over("fin"),
+  error: (socket: Socket<Connection | undefined>): void => socket.data?.over("reset"),
+  close: (socket: Socket<Connection | undefined>, error?: Error): void => socket.data?.over(error ? "reset" : "fin"),
 };
 
 /** Where to connect, and as whom. */

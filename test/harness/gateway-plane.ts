@@ -1,7 +1,7 @@
 import { type GatewayChoice, GatewayPorts, type GatewayProblem } from "../../core/app/gateways.ts";
 import type { PlanePlan } from "../../core/app/plan.ts";
 import { localPlanes } from "../../core/app/planes.ts";
-import { jsonLog, systemClock } from "../../core/base/mod.ts";
+import { type Clock, jsonLog, systemClock } from "../../core/base/mod.ts";
 import type { ClusterModel } from "../../core/cluster/mod.ts";
 import type { Resource } from "../../core/snapshot/mod.ts";
 import { Aggregate } from "../../core/telemetry/mod.ts";
@@ -36,7 +36,7 @@ export async function startGatewayPlane(choice: Partial<GatewayChoice> = {}): Pr
     telemetry: (message: Parameters<Aggregate["receive"]>[1]) => aggregate.receive(0, message),
     log,
   };
-  const planes = localPlanes(plan, host, systemClock);
+  const planes = localPlanes(plan, host, promptClock());
   const ports = new GatewayPorts(
     { names: ["*"], bind: "127.0.0.1", portOffset: 0, ...choice },
     planes,
@@ -72,6 +72,11 @@ export async function startGatewayPlane(choice: Partial<GatewayChoice> = {}): Pr
       await folder[Symbol.asyncDispose]();
     },
   };
+}
+
+/** What is written out once a second, is here at once. */
+function promptClock(): Clock {
+  return { ...systemClock, after: (ms, call) => systemClock.after(Math.min(ms, 10), call) };
 }
 
 /** A cluster of what listens on these ports of this machine. */
