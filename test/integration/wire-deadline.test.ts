@@ -354,7 +354,7 @@ async function clientIsFine(client: Client) {
 async function settled(): Promise<void> {
   for (let i = 0; i < 3; i++) {
     await using other = await connect(setUp.hop.port);
-    await other.send("no request at all\r\n\r\n");
+    await other.send("no/request at all\r\n\r\n");
     await other.response();
   }
 }
