@@ -54,7 +54,6 @@ export class Connection implements RelayOwner, DialOutcome {
   #previous: Endpoint | null = null;
   #attemptAt = 0;
   #attemptOpen = false;
-  #isGreeted = false;
   #isRefused = false;
 
   /** Begins at once. A null rule: none takes it, and it is refused. */
@@ -131,18 +130,12 @@ export class Connection implements RelayOwner, DialOutcome {
     this.#finish(Outcome.Success);
     begin(endpoint);
     this.#attemptOpen = true;
-    this.#greet();
     return this.relay.join(wire, endpoint.identity !== null);
-  }
-
-  #greet(): void {
-    if (this.#isGreeted) return;
-    this.#isGreeted = true;
-    if (this.#words.connected !== null) this.relay.greet(this.#words.connected);
   }
 
   reached(): void {
     this.isReached = true;
+    if (this.#words.connected !== null) this.relay.greet(this.#words.connected);
     this.#settings.recorder.opened(this);
   }
 
@@ -191,7 +184,7 @@ export class Connection implements RelayOwner, DialOutcome {
     this.#isRefused = true;
     this.flag = flag;
     this.detail = reason;
-    this.relay.refuse(this.#isGreeted ? null : (this.#words.refused?.(error) ?? null));
+    this.relay.refuse(this.isReached ? null : (this.#words.refused?.(error) ?? null));
   }
 
   // ---- the end ----

@@ -1,0 +1,172 @@
+import { afterEach, expect, test } from "bun:test";
+import { type Accepting, startAccepting } from "../harness/accepted.ts";
+import { ok, startBackend } from "../harness/backend.ts";
+import { type Connection, open } from "../harness/connection.ts";
+import { eventually } from "../harness/eventually.ts";
+import { type MeshOfPeers, startPeers } from "../harness/pair.ts";
+
+const setUp = { closers: [] as AsyncDisposable[] };
+
+afterEach(async () => {
+  for (const closer of setUp.closers.splice(0).reverse()) await closer[Symbol.asyncDispose]();
+});
+
+const DB = `
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {selector: {app: db}, clusterIP: 10.96.0.10, ports: [{name: tcp-db, port: 5432}]}
+`;
+const LISTENER = { kind: "service", name: "db", hostname: "127.0.0.1", port: 0, transport: "plain" } as const;
+const FORWARD = { kind: "forward", name: "outbound", hostname: "127.0.0.1", port: 0, transport: "plain" } as const;
+const TO_DB = { ...LISTENER, host: "db", servicePort: 5432 };
+
+test("bytes cross from sidecar to sidecar by mutual TLS, and both record who was there", async () => {
+  const { app, mesh } = await withDatabase();
+  await using client = await open(mesh.caller.ports[0]!);
+  const atApp = await app.next();
+
+  await atApp.write("hello, who are you?");
+  expect((await client.exactly("the greeting", 19)).toString()).toBe("hello, who are you?");
+  await client.write("me");
+  client.shutdown();
+  expect((await atApp.rest("the answer")).toString()).toBe("me");
+  atApp.shutdown();
+
+  const [sent, taken] = await eventually(async () => {
+    const lines = [...(await mesh.caller.lines()), ...(await mesh.sidecars[0]!.lines())];
+    if (lines.length < 2) throw new Error(`Cannot find two lines: ${lines.length}`);
+    return lines;
+  });
+  const identities = {
+    source_principal: "spiffe://cluster.local/ns/default/sa/caller",
+    destination_principal: "spiffe://cluster.local/ns/default/sa/db",
+  };
+  expect(sent).toMatchObject({ ...identities, direction: "outbound", bytes_sent: 19, bytes_received: 2 });
+  expect(taken).toMatchObject({ ...identities, direction: "inbound", bytes_sent: 19, bytes_received: 2 });
+  const secured = { connection_security_policy: "mutual_tls", request_protocol: "tcp", destination_service_name: "db" };
+  expect(mesh.caller.metric("istio_tcp_sent_bytes_total", { ...secured, reporter: "source" })).toBe(19);
+  expect(mesh.sidecars[0]!.metric("istio_tcp_sent_bytes_total", { ...secured, reporter: "destination" })).toBe(19);
+});
+
+test("where one app is not there, another gets all that was said, and the first is ejected in the end", async () => {
+  const dead = await startAccepting();
+  await dead[Symbol.asyncDispose]();
+  const app = await accepting();
+  const apps = [
+    { name: "db", port: dead.port, protocol: "tcp", labels: { instance: "dead" } },
+    { name: "db", port: app.port, protocol: "tcp" },
+  ];
+  const mesh = await peers(apps, DB.replace("port: 5432", `port: 5432, targetPort: ${app.port}`), [TO_DB]);
+  await using client = await open(mesh.caller.ports[0]!);
+
+  await client.write("all I said");
+
+  expect((await (await app.next()).exactly("all of it", 10)).toString()).toBe("all I said");
+});
+
+test("a reset behind the second proxy is a reset in front of the first", async () => {
+  const { app, mesh } = await withDatabase();
+  await using client = await open(mesh.caller.ports[0]!);
+  const atApp = await app.next();
+  await client.write("x");
+  await atApp.exactly("a byte", 1);
+
+  atApp.reset();
+
+  expect(await client.ended).toBe("reset");
+});
+
+test("CONNECT reaches a Service of bytes by its name and by its virtual address, through the mesh", async () => {
+  const { app, mesh } = await withDatabase();
+  for (const host of ["db:5432", "db.default.svc.cluster.local:5432", "10.96.0.10:5432"]) {
+    await using client = await connectTo(mesh, host);
+    const atApp = await app.next();
+
+    await client.write("in the tunnel");
+
+    expect((await atApp.exactly("the bytes", 13)).toString()).toBe("in the tunnel");
+    expect(await client.until("the answer", "\r\n\r\n")).toEqual(Buffer.from(ESTABLISHED));
+    atApp.reset();
+  }
+});
+
+test("a CONNECT that comes to nothing is answered with the reason", async () => {
+  const { app, mesh } = await withDatabase();
+  await app[Symbol.asyncDispose]();
+  await using client = await connectTo(mesh, "db:5432");
+
+  const answer = (await client.rest("the answer")).toString();
+
+  expect(answer).toStartWith("HTTP/1.1 503 ");
+  expect(answer).toContain("x-mesh-flag: UF\r\n");
+  expect(answer).toContain("Cannot reach the app behind");
+});
+
+test("CONNECT to a Service of requests takes the route of the port it names, whatever the Host says", async () => {
+  const [one, two] = [await startBackend(ok("one")), await startBackend(ok("two"))];
+  setUp.closers.push(one, two);
+  const apps = [
+    { name: "one", port: one.port, protocol: "http" },
+    { name: "two", port: two.port, protocol: "http" },
+  ];
+  const yaml = `
+apiVersion: v1
+kind: Service
+metadata: {name: one}
+spec: {selector: {app: one}, clusterIP: 10.96.0.1, ports: [{name: http, port: 80, targetPort: ${one.port}}, {name: plain, port: 8080, targetPort: ${one.port}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: two}
+spec: {selector: {app: two}, ports: [{name: http, port: 80, targetPort: ${two.port}}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: detour}
+spec:
+  parentRefs: [{kind: Service, group: "", name: one, port: 80}]
+  rules: [{backendRefs: [{name: two, port: 80}]}]
+`;
+  const mesh = await peers(apps, yaml, [FORWARD]);
+  const said: string[] = [];
+  for (const host of ["one:80", "10.96.0.1:80", "one:8080"]) {
+    await using client = await connectTo(mesh, host);
+    await client.write("GET / HTTP/1.1\r\nHost: somebody.else\r\nConnection: close\r\n\r\n");
+    await client.until("the tunnel", "\r\n\r\n");
+    said.push((await client.rest("the answer")).toString().slice(-3));
+  }
+
+  expect(said).toEqual(["two", "two", "one"]);
+  const lines = await mesh.caller.lines();
+  expect(lines.map(({ method, path, response_code: code }) => [method, path, code])).toEqual(
+    Array.from({ length: 3 }, () => ["GET", "/", 200]),
+  );
+});
+
+const ESTABLISHED = "HTTP/1.1 200 Connection Established\r\n\r\n";
+
+async function connectTo(mesh: MeshOfPeers, authority: string): Promise<Connection> {
+  const client = await open(mesh.caller.ports.at(-1)!);
+  await client.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`);
+  return client;
+}
+
+async function accepting(): Promise<Accepting> {
+  const app = await startAccepting();
+  setUp.closers.push(app);
+  return app;
+}
+
+async function peers(...args: Parameters<typeof startPeers>): Promise<MeshOfPeers> {
+  const mesh = await startPeers(...args);
+  setUp.closers.push(mesh);
+  return mesh;
+}
+
+async function withDatabase() {
+  const app = await accepting();
+  const yaml = DB.replace("port: 5432", `port: 5432, targetPort: ${app.port}`);
+  const mesh = await peers([{ name: "db", port: app.port, protocol: "tcp" }], yaml, [TO_DB, FORWARD]);
+  return { app, mesh };
+}
