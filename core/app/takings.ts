@@ -4,13 +4,13 @@ import {
   AwaitedAnswer,
   BYTES_PROTOCOL,
   type Connection,
+  type ConnectionOptions,
   type Connections,
   type Mesh,
-  NO_WORDS,
   type Way,
   type Words,
 } from "../proxy/mod.ts";
-import type { ConnectionRules, Rule } from "../route/mod.ts";
+import type { ConnectionRules } from "../route/mod.ts";
 import { REACHED } from "../tcp/mod.ts";
 import { Greeting } from "./greeting.ts";
 
@@ -50,10 +50,11 @@ export class Takings {
 
   serve(arrived: Arrived): WireOwner {
     const { mesh } = this.#options;
-    const { way, facts, wire } = arrived;
+    const { way, facts, wire, words } = arrived;
     const taking = way.takes?.(facts, mesh) ?? "requests";
     if (taking === "requests") return this.#requests(arrived);
-    if (taking.kind === "rule") return this.#bytes(arrived, facts, taking.rule, taking.words);
+    if (taking.kind === "cluster") return this.#bytes(arrived, { wire, facts, words, cluster: taking.cluster });
+    if (taking.kind === "rule") return this.#bytes(arrived, { wire, facts, words: taking.words, rule: taking.rule });
     if (taking.kind === "rules") return this.#byRules(arrived, taking.rules);
     return new AwaitedAnswer(wire, mesh.ask(taking.host), () => this.#answered(arrived));
   }
@@ -75,14 +76,15 @@ export class Takings {
   #byRules(arrived: Arrived, rules: ConnectionRules): WireOwner {
     const { facts, wire, words } = arrived;
     if (!rules.needsServerName || facts.secure || facts.serverName !== "")
-      return this.#bytes(arrived, facts, rules.find(facts.serverName), words);
+      return this.#bytes(arrived, { wire, facts, words, rule: rules.find(facts.serverName) });
     if (words.connected !== null) wire.write(words.connected, 0, words.connected.length);
     const { deadlines, helloTimeoutMs: timeoutMs, flush, bug } = this.#options;
     return new Greeting(wire, {
       ...{ deadlines, timeoutMs, flush, bug },
       welcome: ({ serverName }) => ({
         passedTo: (first) => {
-          const owner = this.#bytes(arrived, { ...facts, serverName }, rules.find(serverName), NO_WORDS);
+          const named = { ...facts, serverName };
+          const owner = this.#bytes(arrived, { wire, facts: named, rule: rules.find(serverName) });
           owner.received(first);
           return owner;
         },
@@ -91,9 +93,9 @@ export class Takings {
     });
   }
 
-  #bytes({ wire, add }: Arrived, facts: ConnectionFacts, rule: Rule | null, words: Words): WireOwner {
+  #bytes({ add }: Arrived, options: ConnectionOptions): WireOwner {
     const { connections, forget } = this.#options;
-    const connection = connections.serve({ wire, facts, rule, words, onClose: forget });
+    const connection = connections.serve(options, forget);
     add(connection);
     connection.begin();
     return connection.owner;

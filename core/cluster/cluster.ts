@@ -84,6 +84,19 @@ export class Cluster {
     this.isUniform = this.weights.every((weight) => weight === this.weights[0]);
   }
 
+  /** One of its endpoints as a cluster of its own, with all that is known of it; null where it has no such endpoint. */
+  only(authority: string): Cluster | null {
+    for (const model of this.#models.values()) {
+      const endpoint = this.#members.get(endpointKey(model))!;
+      if (endpoint.authority !== authority) continue;
+      const { name, service, balancer, http2, confirmedAt, state, version } = this;
+      const spoken = http2 ? { http2 } : {};
+      const endpoints = [{ ...model, weight: 1 }];
+      return new Cluster({ name, service, balancer, ...spoken, endpoints, confirmedAt }, state, version);
+    }
+    return null;
+  }
+
   /** Makes this membership the one that serves: from here on ejection counts against it. */
   adopt(): void {
     const { state } = this;

@@ -1,4 +1,4 @@
-import { compareText } from "../config/mod.ts";
+import { compareText, isIpAddress } from "../config/mod.ts";
 import { DEFAULT_NAMESPACE, type DocumentOf } from "../schema/mod.ts";
 import type { Report } from "./report.ts";
 import type { Subset } from "./traffic-policy.ts";
@@ -60,7 +60,7 @@ export function portCluster(
   return clusterName(service, protocol === "udp" ? `${port}-udp` : port, subset);
 }
 
-type Named = Pick<Service, "namespace" | "name"> & Partial<Pick<Service, "external">>;
+type Named = Pick<Service, "namespace" | "name"> & Partial<Pick<Service, "external" | "document">>;
 
 /** The name a Service has in metrics: the one Kubernetes gives it, or its own outside the mesh. */
 export function serviceHost({ namespace, name, external = null }: Named): string {
@@ -69,16 +69,23 @@ export function serviceHost({ namespace, name, external = null }: Named): string
 }
 
 /**
- * Every name that means a Service to all callers. The short name alone belongs
+ * Every name that means a Service to all callers, its virtual addresses too. The short name alone belongs
  * to the namespace `default`; callers of another namespace know the Services
  * of their own by it, which is for whoever knows the caller to add.
  */
 export function hostsOf(service: Named): readonly string[] {
-  const { namespace, name, external = null } = service;
+  const { namespace, name, external = null, document = null } = service;
   if (external !== null) return external.hosts;
   const long = `${name}.${namespace}`;
-  const hosts = [long, `${long}.svc`, serviceHost(service), `${long}.mesh`];
+  const hosts = [long, `${long}.svc`, serviceHost(service), `${long}.mesh`, ...virtualAddresses(document)];
   return namespace === DEFAULT_NAMESPACE ? [name, ...hosts] : hosts;
+}
+
+/** As they stand in an authority; a headless Service has none. */
+function virtualAddresses(document: Service["document"]): readonly string[] {
+  const { clusterIP, clusterIPs = [] } = document?.body.spec ?? {};
+  const addresses = [...new Set([clusterIP ?? "", ...clusterIPs])].filter(isIpAddress);
+  return addresses.map((address) => (address.includes(":") ? `[${address.toLowerCase()}]` : address));
 }
 
 function ofDocument(document: DocumentOf<"Service">, membership: Membership, report: Report): Service {

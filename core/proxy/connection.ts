@@ -20,6 +20,15 @@ export interface ConnectionSettings {
   readonly onClose: (connection: Connection) => void;
 }
 
+export interface ConnectionOptions {
+  readonly wire: Wire;
+  readonly facts: ConnectionFacts;
+  /** Null: none takes it, and it is refused, unless its cluster is known already. */
+  readonly rule?: Rule | null;
+  readonly cluster?: Cluster;
+  readonly words?: Words;
+}
+
 /** How the downstream learns what became of its upstream, where its protocol has words for it. */
 export interface Words {
   /** Said when the upstream is there, in front of its bytes. */
@@ -56,11 +65,12 @@ export class Connection implements RelayOwner, DialOutcome {
   #attemptOpen = false;
   #isRefused = false;
 
-  /** Begins at once. A null rule: none takes it, and it is refused. */
-  constructor(wire: Wire, facts: ConnectionFacts, rule: Rule | null, settings: ConnectionSettings, words: Words) {
+  constructor(options: ConnectionOptions, settings: ConnectionSettings) {
     const { mesh } = settings;
+    const { wire, facts, words = NO_WORDS } = options;
     this.connection = facts;
-    this.rule = rule;
+    this.rule = options.rule ?? null;
+    this.cluster = options.cluster ?? null;
     this.revision = mesh.snapshot.revision;
     this.#settings = settings;
     this.#words = words;
@@ -75,8 +85,9 @@ export class Connection implements RelayOwner, DialOutcome {
 
   begin(): void {
     this.#try(() => {
-      if (this.rule === null) throw new NoRoute("Cannot route the connection: no rule takes it");
-      this.#attempt(this.rule);
+      if (this.rule === null && this.cluster === null)
+        throw new NoRoute("Cannot route the connection: no rule takes it");
+      this.#attempt();
     });
   }
 
@@ -88,10 +99,10 @@ export class Connection implements RelayOwner, DialOutcome {
     this.relay.abort(Ending.Refused);
   }
 
-  #attempt(rule: Rule): void {
+  #attempt(): void {
     const { mesh } = this.#settings;
     const { now } = mesh.deadlines;
-    this.cluster ??= this.#choose(rule);
+    this.cluster ??= this.#choose(this.rule!);
     if (this.attempts === 0) this.cluster.state.budget.deposit(now);
     const endpoint = pick(this.cluster, mesh.random, now, this.#previous);
     if (endpoint === null)
@@ -158,7 +169,7 @@ export class Connection implements RelayOwner, DialOutcome {
       metrics.retries.with(cluster.name, may ? "made" : "refused", "connect-failure").add();
       if (!may) throw failure;
       this.#previous = this.endpoint;
-      this.#attempt(this.rule!);
+      this.#attempt();
     });
   }
 

@@ -1,6 +1,4 @@
-import type { ConnectionFacts, Wire } from "../listener/mod.ts";
-import type { Rule } from "../route/mod.ts";
-import { Connection, NO_WORDS, type Words } from "./connection.ts";
+import { Connection, type ConnectionOptions } from "./connection.ts";
 import type { ConnectionRecorder } from "./connection-record.ts";
 import type { Mesh } from "./mesh.ts";
 
@@ -21,32 +19,18 @@ export class Connections {
   }
 
   /**
-   * Serves an accepted connection by a rule; without one it is refused. The
-   * caller gives the socket's events to `owner`, then calls `begin()`.
+   * Serves an accepted connection. The caller gives the socket's events to its
+   * `owner`, and calls `begin()`. `onClose`: it is over.
    */
-  serve(options: {
-    readonly wire: Wire;
-    readonly facts: ConnectionFacts;
-    readonly rule: Rule | null;
-    readonly words?: Words;
-    /** The connection is over. */
-    readonly onClose: (connection: Connection) => void;
-  }): Connection {
-    const { wire, facts, rule, words = NO_WORDS, onClose } = options;
-    const connection = new Connection(
-      wire,
-      facts,
-      rule,
-      {
-        mesh: this.#mesh,
-        recorder: this.#recorder,
-        onClose: (over) => {
-          this.#open.delete(over);
-          onClose(over);
-        },
+  serve(options: ConnectionOptions, onClose: (connection: Connection) => void): Connection {
+    const connection = new Connection(options, {
+      mesh: this.#mesh,
+      recorder: this.#recorder,
+      onClose: (over) => {
+        this.#open.delete(over);
+        onClose(over);
       },
-      words,
-    );
+    });
     this.#open.add(connection);
     return connection;
   }

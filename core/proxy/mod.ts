@@ -4,7 +4,7 @@
  */
 export { AddedLines } from "./added.ts";
 export { AwaitedAnswer } from "./awaited-answer.ts";
-export { BYTES_PROTOCOL, Connection, NO_WORDS, type Words } from "./connection.ts";
+export { BYTES_PROTOCOL, Connection, type ConnectionOptions, NO_WORDS, type Words } from "./connection.ts";
 export { ConnectionRecorder } from "./connection-record.ts";
 export { Connections } from "./connections.ts";
 export type { Self } from "./edges.ts";

@@ -1,4 +1,5 @@
 import { latin1 } from "../base/mod.ts";
+import type { Cluster } from "../cluster/mod.ts";
 import { METHOD_NAMES, Method } from "../http/mod.ts";
 import type { ConnectionFacts, Direction } from "../listener/mod.ts";
 import type { ConnectionRules, Rule } from "../route/mod.ts";
@@ -27,6 +28,8 @@ export type Taking =
   | { readonly kind: "rules"; readonly rules: ConnectionRules }
   /** Bytes, by this rule; `words` are for the downstream. */
   | { readonly kind: "rule"; readonly rule: Rule; readonly words: Words }
+  /** Bytes, to this cluster: no rule has a say. */
+  | { readonly kind: "cluster"; readonly cluster: Cluster }
   /** Discovery is to be asked for the host first. */
   | { readonly kind: "unknown"; readonly host: string };
 
@@ -76,9 +79,9 @@ export function forwardWay(): Way {
       if (service === null) return outside(exchange, mesh);
       const port = service.port(request.port);
       if (port === null) throw new NoRoute(`Cannot route to "${service.name}": it has no port ${request.port}`);
-      if (request.method === Method.Connect)
+      if (request.method === Method.Connect && service.model.external !== "Request")
         return mesh.tunnel(exchange, serviceWay(service.model.hosts[0]!, request.port));
-      if (port.connections !== null)
+      if (port.connections !== null && request.method !== Method.Connect)
         throw new NoRoute(`Cannot route to port ${port.port} of "${service.name}": it takes no requests, use CONNECT`);
       return match(exchange, service, port, mesh);
     },
@@ -101,15 +104,38 @@ function outsideAt(exchange: MeshExchange, port: number, mesh: Mesh): boolean {
   return mesh.leave(exchange, request.text(request.authorityStart, request.hostEnd).toLowerCase(), port);
 }
 
-/** A host no snapshot knows: discovery is asked once, then it is outside the mesh. */
+/** A host no snapshot knows: an endpoint's own address, or, when discovery was asked once, outside the mesh. */
 function outside(exchange: MeshExchange, mesh: Mesh): boolean {
   const { request } = exchange;
   const host = request.text(request.authorityStart, request.hostEnd).toLowerCase();
+  if (ADDRESS.test(host)) {
+    const cluster = mesh.snapshot.endpointAt(`${host}:${request.port || 80}`);
+    if (cluster !== null) return straight(exchange, cluster, mesh);
+  }
   if (!mesh.isKnownAbsent(host)) return mesh.want(exchange, host);
   if (mesh.snapshot.mesh.egress !== "ALLOW_ANY") {
     throw new EgressRefused(`Cannot call "${host}": it is not in the mesh, and the mesh allows no other destination`);
   }
   return mesh.leave(exchange, host, request.port || (request.method === Method.Connect ? 443 : 80));
+}
+
+const ADDRESS = /^[\d.]+$|\]$/;
+
+/** To one endpoint: no route is asked, and nobody else is. */
+function straight(exchange: MeshExchange, cluster: Cluster, mesh: Mesh): boolean {
+  if (exchange.request.method === Method.Connect) return mesh.tunnel(exchange, endpointWay(cluster));
+  exchange.cluster = cluster;
+  return true;
+}
+
+function endpointWay(cluster: Cluster): Way {
+  return {
+    direction: "outbound",
+    takes: () => ({ kind: "cluster", cluster }),
+    route() {
+      throw new NoRoute("Cannot route a request: its connection was to be one of bytes");
+    },
+  };
 }
 
 /** What proxies of the mesh call connections that carry requests. */

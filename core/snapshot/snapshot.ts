@@ -29,6 +29,8 @@ export class Snapshot {
   /** Those that this proxy runs. */
   readonly gateways: ReadonlyMap<string, Gateway>;
   readonly hosts: HostTable<Service>;
+  /** Clusters by the authorities of their endpoints; made when somebody asks. */
+  #byAuthority: ReadonlyMap<string, Cluster> | null = null;
 
   constructor(parts: SnapshotParts) {
     this.revision = parts.revision;
@@ -54,6 +56,14 @@ export class Snapshot {
 
   clusterNamed(name: string): Cluster | null {
     return this.clusters.get(name) ?? null;
+  }
+
+  /** The endpoint at an address, as a cluster of its own: who names it takes no route. */
+  endpointAt(authority: string): Cluster | null {
+    this.#byAuthority ??= new Map(
+      [...this.clusters.values()].flatMap((cluster) => cluster.endpoints.map((each) => [each.authority, cluster])),
+    );
+    return this.#byAuthority.get(authority)?.only(authority) ?? null;
   }
 
   /** By `<namespace>/<name>`. */

@@ -73,7 +73,7 @@ async function apply(plane: WorkerPlane, resources: readonly Resource[], name: s
 function registrationOf({ name, port, protocol, labels = {} }: AppOf, inboundPort: number): Registration {
   return {
     ...{ name, namespace: "default", service: "", address: "127.0.0.1", weight: 1 },
-    ports: [{ port, name: "", protocol, inboundPort }],
+    ports: [{ port, name: "app", protocol, inboundPort }],
     labels: { app: name, ...labels },
     identity: spiffeId(name),
   };

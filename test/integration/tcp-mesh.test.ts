@@ -15,7 +15,7 @@ const DB = `
 apiVersion: v1
 kind: Service
 metadata: {name: db}
-spec: {selector: {app: db}, clusterIP: 10.96.0.10, ports: [{name: tcp-db, port: 5432}]}
+spec: {selector: {app: db}, clusterIP: 10.96.0.10, ports: [{name: tcp-db, port: 5432, targetPort: app}]}
 `;
 const LISTENER = { kind: "service", name: "db", hostname: "127.0.0.1", port: 0, transport: "plain" } as const;
 const FORWARD = { kind: "forward", name: "outbound", hostname: "127.0.0.1", port: 0, transport: "plain" } as const;
@@ -54,15 +54,21 @@ test("where one app is not there, another gets all that was said, and the first 
   await dead[Symbol.asyncDispose]();
   const app = await accepting();
   const apps = [
-    { name: "db", port: dead.port, protocol: "tcp", labels: { instance: "dead" } },
+    { name: "db", port: dead.port, protocol: "tcp" },
     { name: "db", port: app.port, protocol: "tcp" },
   ];
-  const mesh = await peers(apps, DB.replace("port: 5432", `port: 5432, targetPort: ${app.port}`), [TO_DB]);
-  await using client = await open(mesh.caller.ports[0]!);
+  const mesh = await peers(apps, DB, [TO_DB]);
 
-  await client.write("all I said");
+  for (let i = 0; i < 100 && mesh.caller.metric("mesh_ejections_total", { reason: "connect_failed" }) === 0; i++) {
+    await using client = await open(mesh.caller.ports[0]!);
+    await client.write(`all I said ${i}`);
+    client.shutdown();
+    expect((await (await app.next()).rest("all of it")).toString()).toBe(`all I said ${i}`);
+  }
 
-  expect((await (await app.next()).exactly("all of it", 10)).toString()).toBe("all I said");
+  expect(mesh.caller.metric("mesh_ejections_total", { reason: "connect_failed" })).toBe(1);
+  expect(mesh.sidecars[0]!.metric("mesh_refusals_total", { reason: "UF" })).toBeGreaterThanOrEqual(5);
+  expect(mesh.caller.metric("mesh_retries_total", { outcome: "made" })).toBeGreaterThanOrEqual(5);
 });
 
 test("a reset behind the second proxy is a reset in front of the first", async () => {
@@ -114,12 +120,12 @@ test("CONNECT to a Service of requests takes the route of the port it names, wha
 apiVersion: v1
 kind: Service
 metadata: {name: one}
-spec: {selector: {app: one}, clusterIP: 10.96.0.1, ports: [{name: http, port: 80, targetPort: ${one.port}}, {name: plain, port: 8080, targetPort: ${one.port}}]}
+spec: {selector: {app: one}, clusterIP: 10.96.0.1, ports: [{name: http, port: 80, targetPort: app}, {name: plain, port: 8080, targetPort: app}]}
 ---
 apiVersion: v1
 kind: Service
 metadata: {name: two}
-spec: {selector: {app: two}, ports: [{name: http, port: 80, targetPort: ${two.port}}]}
+spec: {selector: {app: two}, ports: [{name: http, port: 80, targetPort: app}]}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -144,6 +150,45 @@ spec:
   );
 });
 
+test("an endpoint's own address takes no route, and its sidecar is still asked who it is", async () => {
+  const [one, two] = [await startBackend(ok("one")), await startBackend(ok("two"))];
+  setUp.closers.push(one, two);
+  const apps = [
+    { name: "one", port: one.port, protocol: "http" },
+    { name: "two", port: two.port, protocol: "http" },
+  ];
+  const yaml = `
+apiVersion: v1
+kind: Service
+metadata: {name: one}
+spec: {selector: {app: one}, ports: [{name: http, port: 80, targetPort: app}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: two}
+spec: {selector: {app: two}, ports: [{name: http, port: 80, targetPort: app}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: detour}
+spec:
+  parentRefs: [{kind: Service, group: "", name: one, port: 80}]
+  rules: [{backendRefs: [{name: two, port: 80}]}]
+`;
+  const mesh = await peers(apps, yaml, [FORWARD]);
+  const address = `127.0.0.1:${mesh.sidecars[0]!.ports[0]}`;
+  await using client = await connectTo(mesh, address);
+  await using other = await open(mesh.caller.ports[0]!);
+
+  await client.write("GET / HTTP/1.1\r\nHost: one\r\nConnection: close\r\n\r\n");
+  await other.write(`GET http://${address}/ HTTP/1.1\r\nHost: ${address}\r\nConnection: close\r\n\r\n`);
+
+  await client.until("the tunnel", "\r\n\r\n");
+  expect((await client.rest("the answer")).toString().slice(-3)).toBe("one");
+  expect((await other.rest("the answer")).toString().slice(-3)).toBe("one");
+  expect(mesh.sidecars[0]!.metric("istio_requests_total", { connection_security_policy: "mutual_tls" })).toBe(2);
+});
+
 const ESTABLISHED = "HTTP/1.1 200 Connection Established\r\n\r\n";
 
 async function connectTo(mesh: MeshOfPeers, authority: string): Promise<Connection> {
@@ -166,7 +211,6 @@ async function peers(...args: Parameters<typeof startPeers>): Promise<MeshOfPeer
 
 async function withDatabase() {
   const app = await accepting();
-  const yaml = DB.replace("port: 5432", `port: 5432, targetPort: ${app.port}`);
-  const mesh = await peers([{ name: "db", port: app.port, protocol: "tcp" }], yaml, [TO_DB, FORWARD]);
+  const mesh = await peers([{ name: "db", port: app.port, protocol: "tcp" }], DB, [TO_DB, FORWARD]);
   return { app, mesh };
 }

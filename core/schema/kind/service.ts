@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isDnsLabel, isPort, PORT } from "../../config/mod.ts";
+import { IP_ADDRESS, isDnsLabel, isIpAddress, isPort, PORT } from "../../config/mod.ts";
 import { defineKind, documentSchema } from "../define.ts";
 import {
   distinct,
@@ -35,6 +35,9 @@ const ports = distinct(
   ({ port, protocol }) => `${protocol ?? "TCP"}/${port}`,
 );
 
+const virtualAddress = () =>
+  text(`${IP_ADDRESS}, or None`, (input) => input === "" || input === "None" || isIpAddress(input));
+
 const spec = object({
   ports: withDefault(ports, []),
   selector: withDefault(record(text("text (put it in quotes)")), {}),
@@ -43,8 +46,9 @@ const spec = object({
       if (type === "ExternalName") refuse(context, "a Service of type ExternalName");
     },
   ),
-  clusterIP: ignored(),
-  clusterIPs: ignored(),
+  /** Virtual address: connections to it are for the Service. */
+  clusterIP: optional(virtualAddress()),
+  clusterIPs: withDefault(z.array(virtualAddress()), []),
   sessionAffinity: ignored(),
   sessionAffinityConfig: ignored(),
   externalIPs: ignored(),
