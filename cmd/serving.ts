@@ -10,6 +10,7 @@ import type {
   RunningProxy,
 } from "../core/app/mod.ts";
 import { jsonLog, LOG_LEVELS, type Log, messageOf, systemClock, systemRandom } from "../core/base/mod.ts";
+import { type Locality, parseLocality } from "../core/cluster/mod.ts";
 import { type Address, formatAddress, parseAddress } from "../core/config/mod.ts";
 import { openLogSink } from "../core/telemetry/mod.ts";
 import { version as VERSION } from "../package.json";
@@ -41,6 +42,10 @@ export const SERVING_FLAGS = {
   label: list(
     valued("a label like KEY=VALUE", parseLabel, { hint: "KEY=VALUE", about: "further label of the workload" }),
   ),
+  locality: valued("a locality like REGION/ZONE/SUBZONE", parseLocality, {
+    hint: "REGION[/ZONE[/SUBZONE]]",
+    about: "where it is: endpoints that are near are called first; told to the mesh as topology labels",
+  }),
   port: list(valued("PORT[:NAME[/http|/tcp]]", parseAppPort, { hint: "PORT", about: "port of the app, on 127.0.0.1" })),
   control: list(
     address({
@@ -170,6 +175,7 @@ export async function controlSource(flags: ServingFlags, log: Log): Promise<Prox
   const labels = {
     app: name,
     ...(flags.version === null ? {} : { version: flags.version }),
+    ...topologyLabels(flags.locality),
     ...Object.fromEntries(flags.label),
   };
   const token = flags.token ?? (flags.tokenFile === null ? null : readText(flags.tokenFile, "the join token").trim());
@@ -196,6 +202,16 @@ export async function controlSource(flags: ServingFlags, log: Log): Promise<Prox
       labels,
       weight: 1,
     }),
+  };
+}
+
+/** The labels by which Kubernetes and Istio know where a workload is. */
+function topologyLabels(locality: Locality | null): Readonly<Record<string, string>> {
+  const { region = "", zone = "", subZone = "" } = locality ?? {};
+  return {
+    ...(region === "" ? {} : { "topology.kubernetes.io/region": region }),
+    ...(zone === "" ? {} : { "topology.kubernetes.io/zone": zone }),
+    ...(subZone === "" ? {} : { "topology.istio.io/subzone": subZone }),
   };
 }
 
@@ -237,6 +253,7 @@ export function commonOptions(flags: ServingFlags, log: Log) {
     maxConnections: maxConnections(concurrency),
     trim: flags.trim === "on",
     dns: flags.dns,
+    locality: flags.locality,
     doors: {
       admin: door(flags.admin, 15000),
       health: door(flags.health, 15021),

@@ -65,7 +65,11 @@ function isLevel(text: string | null): text is LogLevel {
 function clusterPage(cluster: ClusterFacts): unknown {
   const endpoints = cluster.endpoints.map(({ ejection, ...facts }) => ({
     ...facts,
-    ejection: ejection && { reason: ejection.reason, until: timeText(ejection.untilMs) },
+    ejection: ejection && {
+      reason: ejection.reason,
+      detail: ejection.detail,
+      until: timeText(ejection.untilMs),
+    },
   }));
   return { ...cluster, endpoints };
 }

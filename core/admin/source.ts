@@ -31,7 +31,9 @@ export interface EndpointFacts {
   readonly identity: string | null;
   readonly isHealthy: boolean;
   /** Set while the endpoint is taken out. */
-  readonly ejection: { readonly reason: string; readonly untilMs: number } | null;
+  readonly ejection: { readonly reason: string; readonly detail: string; readonly untilMs: number } | null;
+  /** What active checks found; null where they found nothing wrong. */
+  readonly failedCheck: string | null;
   readonly inFlight: number;
   /** Moving average of its latency; null before the first answer. */
   readonly ewmaMs: number | null;

@@ -23,7 +23,8 @@ test("the admin door shows the running snapshot, the clusters and the certificat
             isHealthy: false,
             inFlight: 2,
             ewmaMs: 1.5,
-            ejection: { reason: "5 failures in a row", until: "2026-01-01T12:00:00.000Z" },
+            failedCheck: null,
+            ejection: { reason: "reset", detail: "5 failures in a row", until: "2026-01-01T12:00:00.000Z" },
           },
         ],
       },
@@ -206,8 +207,16 @@ interface State {
 }
 
 function sourcesOf(changes: Partial<AdminSources> = {}, state = stateOf()): AdminSources {
-  const ejection = { reason: "5 failures in a row", untilMs: Date.UTC(2026, 0, 1, 12) };
-  const endpoint = { address: "10.0.0.1:80", weight: 1, identity: null, isHealthy: false, inFlight: 2, ewmaMs: 1.5 };
+  const ejection = { reason: "reset", detail: "5 failures in a row", untilMs: Date.UTC(2026, 0, 1, 12) };
+  const endpoint = {
+    address: "10.0.0.1:80",
+    weight: 1,
+    identity: null,
+    isHealthy: false,
+    inFlight: 2,
+    ewmaMs: 1.5,
+    failedCheck: null,
+  };
   return {
     config: () => ({ revision: "7-abcdef01" }),
     clusters: () => [{ name: "shop/web:80", balancer: "PeakEWMA", endpoints: [{ ...endpoint, ejection }] }],

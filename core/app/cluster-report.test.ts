@@ -14,7 +14,11 @@ test("an ejected endpoint is shown with the reason, and with the wall time of it
   const report = reportOf(cluster, 2_000, 1_700_000_002_000);
 
   expect(report.endpoints.map(({ address, isHealthy, ejection }) => ({ address, isHealthy, ejection }))).toEqual([
-    { address: "127.0.0.1:80", isHealthy: false, ejection: { reason: "reset", untilMs: 1_700_000_011_000 } },
+    {
+      address: "127.0.0.1:80",
+      isHealthy: false,
+      ejection: { reason: "reset", detail: "5 failures in a row", untilMs: 1_700_000_011_000 },
+    },
     { address: "127.0.0.2:80", isHealthy: true, ejection: null },
   ]);
 });

@@ -12,7 +12,9 @@ export interface EndpointReport {
   readonly weight: number;
   readonly identity: string | null;
   readonly isHealthy: boolean;
-  readonly ejection: { readonly reason: string; readonly untilMs: number } | null;
+  readonly ejection: { readonly reason: string; readonly detail: string; readonly untilMs: number } | null;
+  /** What active checks found; null where they found nothing wrong. */
+  readonly failedCheck: string | null;
   readonly inFlight: number;
   readonly ewmaMs: number | null;
 }
@@ -24,15 +26,16 @@ export function reportOf(cluster: Cluster, monotonicMs: number, wallMs: number):
 }
 
 function endpointReport(cluster: Cluster, endpoint: Endpoint, monotonicMs: number, wallMs: number): EndpointReport {
-  const { ejectedUntil, ejectReason } = endpoint;
+  const { ejectedUntil, ejectReason, ejectDetail: detail, downUntil, downReason } = endpoint;
   const latency = latencyAt(endpoint, monotonicMs);
   const untilMs = wallMs + ejectedUntil - monotonicMs;
   return {
     address: endpoint.authority,
     weight: cluster.weights[cluster.targets.indexOf(endpoint)] ?? 0,
     identity: endpoint.identity,
-    isHealthy: ejectedUntil === 0,
-    ejection: ejectedUntil === 0 ? null : { reason: ejectReason ?? "unknown", untilMs },
+    isHealthy: !endpoint.isOut,
+    ejection: ejectedUntil === 0 ? null : { reason: ejectReason ?? "unknown", detail, untilMs },
+    failedCheck: downUntil === 0 ? null : downReason,
     inFlight: endpoint.inflight,
     ewmaMs: latency < 0 ? null : latency,
   };

@@ -1,3 +1,4 @@
+import type { Locality } from "../cluster/mod.ts";
 import type { Address } from "../config/mod.ts";
 import type { EdgePeer } from "../telemetry/mod.ts";
 
@@ -37,6 +38,8 @@ export interface PlanePlan {
   readonly upstreamTls: boolean;
   /** DNS servers for hosts outside the mesh; empty: those of the system. */
   readonly dns: readonly Address[];
+  /** Where the proxy is; left out, where its workload says. */
+  readonly locality?: Locality | null;
   /** Several workers share the ports. */
   readonly shared: boolean;
 }

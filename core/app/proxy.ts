@@ -1,5 +1,6 @@
 import type { AdminSources, CertificateFacts } from "../admin/mod.ts";
 import { type Clock, type Log, MeshError, messageOf } from "../base/mod.ts";
+import type { Locality } from "../cluster/mod.ts";
 import type { Address } from "../config/mod.ts";
 import type { DataPlane, Discovery, DiscoveryOptions, Measured } from "../discovery/mod.ts";
 import { SharedCounters } from "../plugin/mod.ts";
@@ -44,6 +45,8 @@ export interface ProxyOptions {
   /** Certificate and key from files; null where discovery gets one, or none is needed. */
   readonly credentials: Credentials | null;
   readonly upstreamTls: boolean;
+  /** Where the proxy is. @default null: where its workload says */
+  readonly locality?: Locality | null;
   readonly maxConnections: number;
   /** Servers that are asked for names outside the mesh; empty: the system's. */
   readonly dns: readonly Address[];
@@ -190,10 +193,20 @@ class MeshProxy implements RunningProxy, DataPlane {
   }
 
   #plan(): PlanePlan {
-    const { self, accessLog, upstreamTls, dns, maxConnections, concurrency, clock, random } = this.#options;
+    const {
+      self,
+      accessLog,
+      upstreamTls,
+      dns,
+      maxConnections,
+      concurrency,
+      clock,
+      random,
+      locality = null,
+    } = this.#options;
     const seed = Math.floor(random() * 2 ** 32);
     const counters = SharedCounters.allocate(COUNTER_KEYS, clock.now(), Math.floor(random() * 2 ** 32));
-    return { self, accessLog, upstreamTls, dns, maxConnections, seed, counters, shared: concurrency > 1 };
+    return { self, accessLog, upstreamTls, dns, maxConnections, seed, counters, locality, shared: concurrency > 1 };
   }
 
   async start(): Promise<void> {

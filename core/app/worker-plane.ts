@@ -212,6 +212,7 @@ export class WorkerPlane {
       plugins,
       scan: this.#scan,
       events: this.#clusterEvents(),
+      locality: this.#plan.locality ?? null,
     });
     // In front of the swap: where plaintext cannot be refused, nothing is as the model says.
     this.#listeners.rebind(isStrict(snapshot));
@@ -277,7 +278,8 @@ export class WorkerPlane {
     return {
       ejected: (endpoint: Endpoint, reason: string, forMs: number) => {
         ejections.with(endpoint.home.name, reason).add();
-        log.warn("endpoint ejected", { cluster: endpoint.home.name, endpoint: endpoint.authority, reason, forMs });
+        const { home, authority, ejectDetail: detail } = endpoint;
+        log.warn("endpoint ejected", { cluster: home.name, endpoint: authority, reason, detail, forMs });
       },
       returned: (endpoint: Endpoint) =>
         log.info("endpoint returned", { cluster: endpoint.home.name, endpoint: endpoint.authority }),

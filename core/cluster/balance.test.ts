@@ -5,7 +5,7 @@ import { type Endpoint, Outcome } from "./endpoint.ts";
 import type { BalancerKind } from "./model.ts";
 import { begin, finish } from "./outcome.ts";
 
-const BALANCERS: readonly BalancerKind[] = ["RoundRobin", "LeastRequest", "PeakEWMA"];
+const BALANCERS: readonly BalancerKind[] = ["RoundRobin", "Random", "LeastRequest", "PeakEWMA"];
 
 test.each(BALANCERS)("%s picks nobody of an empty cluster, and the only one of one", (balancer) => {
   const random = seeded(1);

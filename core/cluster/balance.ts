@@ -1,124 +1,76 @@
+import { byWeight, choose } from "./choose.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { costOf } from "./outcome.ts";
+import type { Group } from "./group.ts";
+import { NO_HASH } from "./hash.ts";
 
 /** How long others wait for the result of a probe. */
 const PROBE_MS = 10_000;
-/** Draws of an endpoint that may not be taken, before the next in line is. */
-const MAX_DRAWS = 8;
+/** Every ejection is over then. */
+const END_OF_TIME = Number.POSITIVE_INFINITY;
 
 /**
  * Picks the endpoint that will serve the next attempt by the cluster's
- * balancer. Ejected endpoints are left out, and so is `avoid` (that of the
- * attempt before) while there is another. With all ejected it is better to try
- * any than to answer nothing. Null when no endpoint of the cluster has a weight.
+ * balancer, from the nearest group that is healthy. Endpoints that are ejected
+ * or found dead are left out, and so is `avoid` (that of the attempt before)
+ * while there is another. Where too few are left it is better to try any than
+ * to overload those. Null when no endpoint of the cluster has a weight.
  *
  * An endpoint whose ejection has ended is given to one caller, as a probe, and
  * to others when that has succeeded. Nothing else is reserved: call `begin` at
  * once.
  */
-export function pick(cluster: Cluster, random: () => number, now: number, avoid: Endpoint | null): Endpoint | null {
-  const index = pickIndex(cluster, random, now, avoid);
-  if (index < 0) return null;
-  const endpoint = cluster.targets[index]!;
+export function pick(
+  cluster: Cluster,
+  random: () => number,
+  now: number,
+  avoid: Endpoint | null,
+  hash: number = NO_HASH,
+): Endpoint | null {
+  const { groups, state } = cluster;
+  let endpoint: Endpoint;
+  if (groups.length === 1 && state.out === 0) {
+    const { targets } = groups[0]!;
+    const index = targets.length === 1 ? 0 : choose(groups[0]!, random, now, avoid, hash);
+    endpoint = index < 0 ? spared(groups[0]!, random, avoid, hash) : targets[index]!;
+  } else if (groups.length === 0) return null;
+  else if (state.out === 0) endpoint = nearest(groups, random, now, avoid, hash);
+  else endpoint = amid(cluster, random, now, avoid, hash);
   if (endpoint.ejectedUntil !== 0 && endpoint.isAvailable(now)) endpoint.probeUntil = now + PROBE_MS;
   return endpoint;
 }
 
-function pickIndex(cluster: Cluster, random: () => number, now: number, avoid: Endpoint | null): number {
-  const count = cluster.targets.length;
-  if (count < 2) return count - 1;
-  const index = choose(cluster, random, now, avoid);
-  if (index >= 0) return index;
-  // At the end of time every ejection is over.
-  const spared = choose(cluster, random, Number.POSITIVE_INFINITY, avoid);
-  return spared >= 0 ? spared : cluster.targets.indexOf(avoid!);
-}
-
-/** Index of a target that may be taken; -1 without one. */
-function choose(cluster: Cluster, random: () => number, now: number, avoid: Endpoint | null): number {
-  if (cluster.balancer !== "RoundRobin") return twoChoices(cluster, random, now, avoid);
-  return cluster.isUniform ? nextInLine(cluster, random, now, avoid) : smoothTurn(cluster, now, avoid);
-}
-
-function isFree(endpoint: Endpoint, now: number, avoid: Endpoint | null): boolean {
-  return endpoint !== avoid && endpoint.isAvailable(now);
-}
-
-function nextInLine(cluster: Cluster, random: () => number, now: number, avoid: Endpoint | null): number {
-  const { targets, state } = cluster;
-  const count = targets.length;
-  // Proxies that start together must not all begin with the same endpoint.
-  const from = state.cursor < 0 ? Math.floor(random() * count) : state.cursor;
-  for (let k = 0; k < count; k++) {
-    const i = (from + k) % count;
-    if (!isFree(targets[i]!, now, avoid)) continue;
-    state.cursor = (i + 1) % count;
-    return i;
+/** From the first group that has one to take. */
+function nearest(
+  groups: readonly Group[],
+  random: () => number,
+  now: number,
+  avoid: Endpoint | null,
+  hash: number,
+): Endpoint {
+  for (let g = 0; g < groups.length; g++) {
+    const endpoint = from(groups[g]!, random, now, avoid, hash);
+    if (endpoint !== null) return endpoint;
   }
-  return -1;
+  return spared(groups[0]!, random, avoid, hash);
 }
 
-/** Smooth weighted round robin, as in nginx: everyone gains its weight, the richest goes and pays for all. */
-function smoothTurn(cluster: Cluster, now: number, avoid: Endpoint | null): number {
-  const { targets, weights } = cluster;
-  let best = -1;
-  let total = 0;
-  for (let i = 0; i < targets.length; i++) {
-    const endpoint = targets[i]!;
-    if (!isFree(endpoint, now, avoid)) continue;
-    total += weights[i]!;
-    endpoint.turn += weights[i]!;
-    if (best < 0 || endpoint.turn > targets[best]!.turn) best = i;
-  }
-  if (best >= 0) targets[best]!.turn -= total;
-  return best;
+/** While some are out, the requests are shared out over the groups. */
+function amid(cluster: Cluster, random: () => number, now: number, avoid: Endpoint | null, hash: number): Endpoint {
+  const { groups, outage } = cluster;
+  outage.refresh(cluster.state.changes, now);
+  // What is hashed must stay where it is.
+  const at = groups.length === 1 ? 0 : byWeight(outage.sums, hash === NO_HASH ? random() : hash / 2 ** 32);
+  const endpoint = from(groups[at]!, random, outage.isPanic(at) ? END_OF_TIME : now, avoid, hash);
+  return endpoint ?? nearest(groups, random, now, avoid, hash);
 }
 
-/** Two by chance, then the one with less to do: nearly as good as looking at all, and nobody herds. */
-function twoChoices(cluster: Cluster, random: () => number, now: number, avoid: Endpoint | null): number {
-  const first = draw(cluster, random, now, avoid, -1);
-  if (first < 0) return -1;
-  const second = draw(cluster, random, now, avoid, first);
-  if (second < 0) return first;
-  return loadOf(cluster, second, now) < loadOf(cluster, first, now) ? second : first;
+function from(group: Group, random: () => number, now: number, avoid: Endpoint | null, hash: number): Endpoint | null {
+  const index = choose(group, random, now, avoid, hash);
+  return index < 0 ? null : group.targets[index]!;
 }
 
-/**
- * What an endpoint has to do already. Weights are in the draw; here they only
- * scale what is in flight, so that idle endpoints share by weight exactly.
- */
-function loadOf(cluster: Cluster, i: number, now: number): number {
-  const endpoint = cluster.targets[i]!;
-  const inflight = endpoint.inflight * cluster.shares[i]!;
-  return cluster.balancer === "LeastRequest" ? inflight : costOf(endpoint, inflight, now);
-}
-
-/** Draws a free target by weight, other than `taken`; -1 without one. */
-function draw(cluster: Cluster, random: () => number, now: number, avoid: Endpoint | null, taken: number): number {
-  const { targets } = cluster;
-  const count = targets.length;
-  let i = 0;
-  for (let n = 0; n < MAX_DRAWS; n++) {
-    i = cluster.isUniform ? Math.floor(random() * count) : byWeight(cluster.sums, random());
-    if (i !== taken && isFree(targets[i]!, now, avoid)) return i;
-  }
-  for (let k = 1; k <= count; k++) {
-    const next = (i + k) % count;
-    if (next !== taken && isFree(targets[next]!, now, avoid)) return next;
-  }
-  return -1;
-}
-
-/** The first index whose sum is above `at` of the whole. */
-export function byWeight(sums: Float64Array, at: number): number {
-  const point = at * sums[sums.length - 1]!;
-  let low = 0;
-  let high = sums.length - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sums[middle]! > point) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+/** Any but the last one, whatever its health; that one again where it is all there is. */
+function spared(group: Group, random: () => number, avoid: Endpoint | null, hash: number): Endpoint {
+  return from(group, random, END_OF_TIME, avoid, hash) ?? avoid!;
 }

@@ -1,3 +1,5 @@
+import type { RetryBudgetModel } from "./model.ts";
+
 /** Seconds that deposits and withdrawals count for. */
 const WINDOW_SECONDS = 10;
 /** Retries a second that are always allowed, so that a quiet cluster may retry too. */
@@ -16,6 +18,14 @@ export class RetryBudget {
   #requestSum = 0;
   #retrySum = 0;
   #second = 0;
+  #perRequest = PER_REQUEST;
+  #minPerSecond = MIN_PER_SECOND;
+
+  /** What the policy of the cluster allows; without one, the defaults. */
+  limit(model: RetryBudgetModel | undefined): void {
+    this.#perRequest = model?.fraction ?? PER_REQUEST;
+    this.#minPerSecond = model?.minPerSecond ?? MIN_PER_SECOND;
+  }
 
   /** Counts a request, not its retries. `now` is monotonic, in ms. */
   deposit(now: number): void {
@@ -27,7 +37,7 @@ export class RetryBudget {
   /** Whether a retry may be made; it then counts. */
   withdraw(now: number): boolean {
     this.#advance(now);
-    const allowed = WINDOW_SECONDS * MIN_PER_SECOND + this.#requestSum * PER_REQUEST;
+    const allowed = WINDOW_SECONDS * this.#minPerSecond + this.#requestSum * this.#perRequest;
     if (this.#retrySum + 1 > allowed) return false;
     this.#retries[this.#second % WINDOW_SECONDS]! += 1;
     this.#retrySum++;

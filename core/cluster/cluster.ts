@@ -1,6 +1,23 @@
 import { RetryBudget } from "./budget.ts";
+import { DEFAULT_EJECTION, Sample } from "./ejection.ts";
 import { type EjectReason, Endpoint, endpointKey, tlsKey } from "./endpoint.ts";
-import type { BalancerKind, ClusterModel, EndpointModel } from "./model.ts";
+import { Group } from "./group.ts";
+import { distance } from "./locality.ts";
+import type {
+  BalancerKind,
+  ClusterModel,
+  EjectionModel,
+  EndpointModel,
+  HashKeyModel,
+  HealthCheckModel,
+  LimitsModel,
+  Locality,
+  SlowStartModel,
+  TimeoutsModel,
+} from "./model.ts";
+import { Outage } from "./outage.ts";
+import { NEWCOMER } from "./slow-start.ts";
+import { Turns } from "./turns.ts";
 
 /** What a cluster tells the log and the metrics. */
 export interface ClusterEvents {
@@ -13,10 +30,14 @@ export interface Tally {
   count(isFailure: boolean, durationMs: number): void;
 }
 
-/** What lasts of a cluster from snapshot to snapshot. */
+const NO_LIMITS: LimitsModel = Object.freeze({});
+const NO_TIMEOUTS: TimeoutsModel = Object.freeze({});
+
+/** What lasts of a cluster from snapshot to snapshot, and what the snapshot that serves says of all its endpoints. */
 export class ClusterState {
   readonly name: string;
   readonly budget = new RetryBudget();
+  readonly turns = new Turns();
   readonly events: ClusterEvents;
   /** Endpoints of the snapshot that serves, by key. */
   members: ReadonlyMap<string, Endpoint> = new Map();
@@ -24,8 +45,22 @@ export class ClusterState {
   ejected = 0;
   /** Null while nobody measures it. */
   tally: Tally | null = null;
+  /** How many are ejected, on probation or found dead. */
+  out = 0;
+  /** Counts the changes of who is out. */
+  changes = 0;
   /** Whose turn it is in round robin; -1 before the first pick. */
   cursor = -1;
+  ejection: EjectionModel = DEFAULT_EJECTION;
+  /** When endpoints are compared with each other next; 0 before the first attempt. */
+  judgeAt = 0;
+  slowStart: SlowStartModel | null = null;
+  /** Until then some endpoint may not take its whole share. */
+  warmUntil = 0;
+  hasNewcomers = false;
+  limits: LimitsModel = NO_LIMITS;
+  timeouts: TimeoutsModel = NO_TIMEOUTS;
+  healthCheck: HealthCheckModel | null = null;
 
   constructor(name: string, events: ClusterEvents) {
     this.name = name;
@@ -37,6 +72,8 @@ export class ClusterState {
 export class Cluster {
   readonly name: string;
   readonly version: string;
+  /** Where the proxy is, as the groups were made. */
+  readonly from: Locality | null;
   readonly service: ClusterModel["service"];
   readonly balancer: BalancerKind;
   readonly http2: boolean;
@@ -46,11 +83,12 @@ export class Cluster {
   /** Endpoints with a weight: a weight of 0 takes no traffic. */
   readonly targets: readonly Endpoint[];
   readonly weights: Float64Array;
-  /** Sums of the weights up to each target; the last is the whole. */
-  readonly sums: Float64Array;
-  /** Mean weight / weight: what a request in flight weighs at each target. */
-  readonly shares: Float64Array;
-  readonly isUniform: boolean;
+  /** The targets by how near they are, the nearest first; one group where that does not matter. */
+  readonly groups: readonly Group[];
+  readonly outage: Outage;
+  /** What the hash of a request is made of; null for balancers that need none. */
+  readonly hash: readonly HashKeyModel[] | null;
+  readonly #model: ClusterModel;
   readonly #models: ReadonlyMap<string, EndpointModel>;
   readonly #members: ReadonlyMap<string, Endpoint>;
 
@@ -58,14 +96,17 @@ export class Cluster {
    * Endpoints that the state already holds are taken over with all that is
    * known of them. Nothing that serves is touched before `adopt`.
    */
-  constructor(model: ClusterModel, state: ClusterState, version = "") {
+  constructor(model: ClusterModel, state: ClusterState, version = "", from: Locality | null = null) {
     this.name = model.name;
     this.version = version;
+    this.from = from;
     this.service = model.service;
     this.balancer = model.balancer;
     this.http2 = model.http2 === true;
     this.confirmedAt = model.confirmedAt;
     this.state = state;
+    this.hash = isHashing(model.balancer) ? (model.hash ?? null) : null;
+    this.#model = model;
     const [tls, byTls] = [model.tls ?? null, tlsKey(model.tls)];
     this.#models = new Map(model.endpoints.map((endpoint) => [endpointKey(endpoint, byTls), endpoint]));
     this.#members = new Map(
@@ -78,10 +119,29 @@ export class Cluster {
     const weighted = [...this.#models].filter(([, { weight }]) => weight > 0);
     this.targets = Object.freeze(weighted.map(([key]) => this.#members.get(key)!));
     this.weights = Float64Array.from(weighted, ([, { weight }]) => weight);
-    this.sums = sumsOf(this.weights);
-    const mean = (this.sums.at(-1) ?? 0) / this.weights.length;
-    this.shares = this.weights.map((weight) => mean / weight);
-    this.isUniform = this.weights.every((weight) => weight === this.weights[0]);
+    this.groups = Object.freeze(this.#group(weighted));
+    this.outage = new Outage(this.groups, {
+      panicThreshold: model.panicThreshold,
+      spillBelow: model.locality?.spillBelow,
+    });
+  }
+
+  /** By distance, where the proxy knows where it is. */
+  #group(weighted: readonly (readonly [string, EndpointModel])[]): readonly Group[] {
+    const { from } = this;
+    const { mode = "Failover", order = [] } = this.#model.locality ?? {};
+    const isNear = from !== null && mode === "Failover";
+    const byDistance = Map.groupBy(weighted, ([, { locality }]) => (isNear ? distance(from, locality, order) : 0));
+    const sorted = [...byDistance].sort(([a], [b]) => a - b);
+    return sorted.map(([, group]) => {
+      const targets = group.map(([key]) => this.#members.get(key)!);
+      return new Group(
+        this.balancer,
+        this.state,
+        targets,
+        group.map(([, { weight }]) => weight),
+      );
+    });
   }
 
   /** One of its endpoints as a cluster of its own, with all that is known of it; null where it has no such endpoint. */
@@ -100,21 +160,51 @@ export class Cluster {
   /** Makes this membership the one that serves: from here on ejection counts against it. */
   adopt(): void {
     const { state } = this;
+    this.#rule();
+    const isFirst = state.members.size === 0;
     for (const endpoint of state.members.values()) endpoint.member = false;
     for (const [key, endpoint] of this.#members) {
+      if (!isFirst && !state.members.has(key)) this.#welcome(endpoint);
       endpoint.member = true;
       endpoint.relabel(this.#models.get(key)!.workload);
       endpoint.http2 = this.http2;
+      this.#equip(endpoint);
     }
     state.members = this.#members;
     state.ejected = this.endpoints.filter((endpoint) => endpoint.ejectedUntil !== 0).length;
+    state.out = this.endpoints.filter((endpoint) => endpoint.isOut).length;
+    state.changes++;
+  }
+
+  /** What the model says of all endpoints. */
+  #rule(): void {
+    const { state } = this;
+    const { ejection, slowStart, limits, timeouts, healthCheck, retryBudget } = this.#model;
+    state.ejection = ejection ?? DEFAULT_EJECTION;
+    state.slowStart = slowStart ?? null;
+    state.limits = limits ?? NO_LIMITS;
+    state.timeouts = timeouts ?? NO_TIMEOUTS;
+    state.healthCheck = healthCheck ?? null;
+    state.turns.limit(limits);
+    state.budget.limit(retryBudget);
+  }
+
+  /** It takes little at first, where the policy says so. */
+  #welcome(endpoint: Endpoint): void {
+    if (this.state.slowStart === null) return;
+    endpoint.warmFrom = NEWCOMER;
+    this.state.hasNewcomers = true;
+    this.state.warmUntil = Number.POSITIVE_INFINITY;
+  }
+
+  #equip(endpoint: Endpoint): void {
+    if (this.state.healthCheck === null) endpoint.downUntil = 0;
+    const { successRate, latencyFactor } = this.state.ejection;
+    if (successRate === undefined && latencyFactor === undefined) endpoint.sample = null;
+    else endpoint.sample ??= new Sample();
   }
 }
 
-function sumsOf(weights: Float64Array): Float64Array {
-  let sum = 0;
-  return weights.map((weight) => {
-    sum += weight;
-    return sum;
-  });
+function isHashing(balancer: BalancerKind): boolean {
+  return balancer === "RingHash" || balancer === "Maglev";
 }

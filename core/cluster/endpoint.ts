@@ -1,5 +1,7 @@
 import type { ClusterState } from "./cluster.ts";
+import type { Sample } from "./ejection.ts";
 import type { BackendTlsModel, EndpointModel, WorkloadLabels } from "./model.ts";
+import { WARM } from "./slow-start.ts";
 
 /** How an attempt ended, as far as the endpoint is to blame. */
 export const Outcome = {
@@ -12,16 +14,27 @@ export const Outcome = {
   Timeout: 4,
   /** Given up for reasons of our own or of the downstream: says nothing about the endpoint's health. */
   Cancelled: 5,
+  /** A status from 500 on that is no gateway error: it answers, and badly. */
+  ServerError: 6,
 } as const;
 export type Outcome = (typeof Outcome)[keyof typeof Outcome];
 
 /** Words for logs and metrics. */
-export const OUTCOME_NAMES = ["success", "gateway_error", "connect_failed", "reset", "timeout", "cancelled"] as const;
-export type EjectReason = (typeof OUTCOME_NAMES)[1 | 2 | 3 | 4];
+export const OUTCOME_NAMES = [
+  "success",
+  "gateway_error",
+  "connect_failed",
+  "reset",
+  "timeout",
+  "cancelled",
+  "server_error",
+] as const;
+export type EjectReason = (typeof OUTCOME_NAMES)[1 | 2 | 3 | 4] | "success_rate" | "latency";
 
 /** The outcome that a response's status tells. */
 export function outcomeOf(status: number): Outcome {
-  return status >= 502 && status <= 504 ? Outcome.GatewayError : Outcome.Success;
+  if (status < 500) return Outcome.Success;
+  return status >= 502 && status <= 504 ? Outcome.GatewayError : Outcome.ServerError;
 }
 
 /**
@@ -57,10 +70,21 @@ export class Endpoint {
   /** 0: takes traffic. Before it: ejected. After it: on probation, one attempt at a time until one succeeds. */
   ejectedUntil = 0;
   ejectReason: EjectReason | null = null;
+  /** What was found, for people. */
+  ejectDetail = "";
   /** Ejections in a row; each lasts longer. */
   ejections = 0;
   /** When it last came back. */
   returnedAt = 0;
+  /** Active checks found it dead where this is not 0. */
+  downUntil = 0;
+  downReason = "";
+  /** It asked for less: until then others are preferred. */
+  sparedUntil = 0;
+  /** Since when it takes more and more; below 0 as slow-start.ts says. */
+  warmFrom = WARM;
+  /** Of the interval that is judged next; null where none is. */
+  sample: Sample | null = null;
   /** A probe is on its way: nobody else before this. */
   probeUntil = 0;
   /** State of smooth weighted round robin. */
@@ -84,7 +108,13 @@ export class Endpoint {
 
   /** Whether an attempt may go here: healthy, or due for a probe that nobody else makes. */
   isAvailable(now: number): boolean {
-    return this.ejectedUntil === 0 || (now >= this.ejectedUntil && now >= this.probeUntil);
+    if (this.ejectedUntil === 0 && this.downUntil === 0) return true;
+    return now >= this.ejectedUntil && now >= this.probeUntil && now >= this.downUntil;
+  }
+
+  /** Ejected, on probation, or found dead. */
+  get isOut(): boolean {
+    return this.ejectedUntil !== 0 || this.downUntil !== 0;
   }
 
   /** Takes over what a newer snapshot says of the same endpoint. */

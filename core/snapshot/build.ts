@@ -1,4 +1,4 @@
-import { Cluster, type ClusterEvents, ClusterState } from "../cluster/mod.ts";
+import { Cluster, type ClusterEvents, ClusterState, type Locality } from "../cluster/mod.ts";
 import type { Plugin, PluginModel } from "../plugin/mod.ts";
 import { HostTable, type PathScan } from "../route/mod.ts";
 import { buildGateway, type Gateway } from "./gateway.ts";
@@ -17,6 +17,8 @@ export interface BuildParts {
   /** One for the worker's life: all its routers share it, and its seed. */
   readonly scan: PathScan;
   readonly events: ClusterEvents;
+  /** Where the proxy is; left out, where its workload says. */
+  readonly locality?: Locality | null;
 }
 
 /**
@@ -29,7 +31,8 @@ export interface BuildParts {
  */
 export function buildSnapshot(model: SnapshotModel, previous: Snapshot | null, parts: BuildParts): Snapshot {
   const resources = withProof(model.resources);
-  const clusters = buildClusters(resources, previous, parts.events);
+  const from = parts.locality ?? ofKind(resources, "workload")[0]?.model.locality ?? null;
+  const clusters = buildClusters(resources, previous, parts.events, from);
   const mesh = ofKind(resources, "mesh")[0]?.model ?? INITIAL_MESH;
   const namespace = ofKind(resources, "workload")[0]?.model.namespace ?? null;
   const material: Material = { mesh, namespace, clusters, plugins: parts.plugins, scan: parts.scan, reasons: [] };
@@ -48,14 +51,23 @@ function ofKind<K extends Resource["kind"]>(resources: readonly Resource[], kind
   return resources.filter((resource): resource is Extract<Resource, { kind: K }> => resource.kind === kind);
 }
 
-function buildClusters(resources: readonly Resource[], previous: Snapshot | null, events: ClusterEvents) {
+function buildClusters(
+  resources: readonly Resource[],
+  previous: Snapshot | null,
+  events: ClusterEvents,
+  from: Locality | null,
+) {
   const clusters = new Map<string, Cluster>();
   for (const { name, version, model } of ofKind(resources, "cluster")) {
     const before = previous?.clusterNamed(name) ?? null;
-    if (before !== null && before.version === version) clusters.set(name, before);
-    else clusters.set(name, new Cluster(model, before?.state ?? new ClusterState(name, events), version));
+    if (before !== null && before.version === version && isSamePlace(before.from, from)) clusters.set(name, before);
+    else clusters.set(name, new Cluster(model, before?.state ?? new ClusterState(name, events), version, from));
   }
   return clusters;
+}
+
+function isSamePlace(a: Locality | null, b: Locality | null): boolean {
+  return a?.region === b?.region && a?.zone === b?.zone && a?.subZone === b?.subZone;
 }
 
 function workloadOf(
