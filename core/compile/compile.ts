@@ -1,11 +1,12 @@
 import { compareText, hasErrors } from "../config/mod.ts";
 import type { Document } from "../schema/mod.ts";
-import type { Resource } from "../snapshot/mod.ts";
+import type { GatewayModel, Resource } from "../snapshot/mod.ts";
 import { Backends } from "./backend.ts";
 import { Catalog } from "./catalog.ts";
 import { type CompiledCluster, clustersOf } from "./cluster.ts";
 import { withExternal } from "./external.ts";
 import { compileFaults } from "./fault.ts";
+import { compileGateways, type GatewayAddresses } from "./gateway/gateway.ts";
 import { meshOf, warnOfStrangers } from "./mesh.ts";
 import type { Compiled, Module, Registration } from "./model.ts";
 import { type CompiledPlugin, compilePlugins } from "./plugin.ts";
@@ -14,7 +15,7 @@ import { Report } from "./report.ts";
 import { compileRoutes } from "./route.ts";
 import { routeIn, routesIn } from "./route-document.ts";
 import { servicesOf } from "./service.ts";
-import { serviceResource } from "./service-model.ts";
+import { serviceResource, shapedRule } from "./service-model.ts";
 import { warnOfShadowed } from "./shadow.ts";
 import { byDocument, routeStatuses } from "./status.ts";
 import { compileTraffic, withSubsets } from "./traffic-policy.ts";
@@ -27,6 +28,8 @@ export interface CompileOptions {
   readonly modules?: ReadonlyMap<string, Module>;
   /** When what is not registered was last confirmed, ms since the epoch. */
   readonly now?: number;
+  /** Where Gateways get their addresses from. */
+  readonly gatewayAddresses?: GatewayAddresses;
 }
 
 /**
@@ -37,7 +40,7 @@ export interface CompileOptions {
 export function compile(
   documents: readonly Document[],
   registrations: readonly Registration[],
-  { modules = new Map(), now = 0 }: CompileOptions = {},
+  { modules = new Map(), now = 0, gatewayAddresses = { pool: null } }: CompileOptions = {},
 ): Compiled {
   const report = new Report();
   const catalog = new Catalog(documents, report);
@@ -50,12 +53,20 @@ export function compile(
   const traffic = compileTraffic(catalog.all("TrafficPolicy"), { services: plain, findRoute }, report);
   const services = withSubsets(plain, traffic);
   const clusters = clustersOf(services, catalog.all("EndpointSlice"), { traffic, now }, report);
-  const backends = new Backends(services, new ReferenceGrants(catalog.all("ReferenceGrant")));
+  const grants = new ReferenceGrants(catalog.all("ReferenceGrant"));
+  const backends = new Backends(services, grants);
   const routes = compileRoutes(routesIn(catalog), { services, backends }, report);
   warnOfShadowed(routes.rulesAt, report);
   const { plugins, attachments } = compilePlugins(catalog.all("Plugin"), { services, findRoute, modules }, report);
   const faults = compileFaults(catalog.all("Fault"), { services, findRoute }, report);
   const around = { services, clusters, ...routes, attachments, faults, traffic, mtls: mesh.mtls };
+  const gateways = compileGateways(
+    {
+      ...{ catalog, grants, routes: routes.all, addresses: gatewayAddresses },
+      shape: (rule) => shapedRule(rule, around),
+    },
+    report,
+  );
 
   const resources: Resource[] = [
     { kind: "mesh", name: "", version: versionOf(mesh), model: mesh },
@@ -63,11 +74,13 @@ export function compile(
     ...Array.from(clusters.values(), clusterResource),
     ...workloadResources(workloads, around),
     ...plugins.flatMap(pluginResource),
+    ...gateways.models.map(gatewayResource),
   ];
   resources.sort((a, b) => compareText(a.kind, b.kind) || compareText(a.name, b.name));
-  const statuses = routeStatuses(routes.parents).toSorted(byDocument);
+  const ofRoutes = routeStatuses([...routes.parents, ...gateways.parents]);
+  const statuses = [...gateways.statuses, ...ofRoutes].toSorted(byDocument);
   const blobs = new Map(Array.from(modules.values(), ({ sha256, bytes }) => [sha256, bytes]));
-  return { resources, blobs, problems: report.all(), statuses };
+  return { resources, blobs, problems: report.all(), statuses, gatewayAddresses: gateways.addresses };
 }
 
 /** True where the compiled may replace what runs. */
@@ -82,4 +95,8 @@ function clusterResource({ model }: CompiledCluster): Resource {
 
 function pluginResource({ id, model }: CompiledPlugin): Resource[] {
   return model === null ? [] : [{ kind: "plugin", name: id, version: versionOf(model), model }];
+}
+
+function gatewayResource(model: GatewayModel): Resource {
+  return { kind: "gateway", name: model.name, version: versionOf(model), model };
 }

@@ -4,6 +4,9 @@
  * @module
  */
 export { type CompileOptions, compile, isRunnable } from "./compile.ts";
+export type { AddressBook } from "./gateway/address.ts";
+export { SUPPORTED_FEATURES } from "./gateway/feature.ts";
+export type { GatewayAddresses } from "./gateway/gateway.ts";
 export { type LoadedDirectory, type LoadedFile, loadDirectory } from "./manifest/directory.ts";
 export { readPacked } from "./manifest/extism.ts";
 export { type LoadedModules, loadModules, type ModuleSources, readBeside } from "./manifest/module.ts";

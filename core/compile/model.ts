@@ -1,5 +1,6 @@
 import type { Labels, Problem } from "../config/mod.ts";
 import type { Resource } from "../snapshot/mod.ts";
+import type { AddressBook } from "./gateway/address.ts";
 import type { DocumentStatus } from "./status.ts";
 
 /** A workload that its own proxy has announced: what a Workload document says, and known to be alive. */
@@ -48,4 +49,6 @@ export interface Compiled {
   readonly problems: readonly Problem[];
   /** `.status` of every document that has one, sorted by kind, namespace and name. */
   readonly statuses: readonly DocumentStatus[];
+  /** What every Gateway has of the pool of addresses. */
+  readonly gatewayAddresses: AddressBook;
 }

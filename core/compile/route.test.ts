@@ -242,7 +242,7 @@ test("a route for another transport than that of its backend is told so", () => 
   expect(status[0]?.conditions[1]).toMatchObject({ status: "False", reason: "UnsupportedProtocol" });
 });
 
-test("a Gateway as parent is none of a Service's business", () => {
+test("a Gateway as parent shapes no Service, and one that is not there gives the route no status", () => {
   const { rules, status, problems } = compiled(
     WEB,
     `apiVersion: gateway.networking.k8s.io/v1
@@ -253,7 +253,9 @@ spec: {parentRefs: [{name: web}], hostnames: [a.example], rules: [{backendRefs: 
 
   expect(rules.map(({ id }) => id)).toEqual(["Service/default/web"]);
   expect(status).toEqual([]);
-  expect(problems).toEqual([]);
+  expect(problems).toMatchObject([
+    { severity: "warning", path: "spec.parentRefs[0]", message: expect.stringContaining("no Gateway/default/web") },
+  ]);
 });
 
 function rulesOf(...texts: readonly string[]): readonly RuleModel[] {

@@ -6,7 +6,7 @@ import { isByRequest } from "./external.ts";
 import { type Attachments, type CompiledPlugin, idsInOrder } from "./plugin.ts";
 import { type CompiledRule, implicitRule } from "./rule.ts";
 import { hostsOf, portCluster, type Service, type ServicePort, serviceKey } from "./service.ts";
-import { type Attached, targetsAt } from "./target.ts";
+import { type Attached, targetsAt, targetsOfRule } from "./target.ts";
 import type { TrafficPolicies } from "./traffic-policy.ts";
 import { versionOf } from "./version.ts";
 
@@ -68,6 +68,15 @@ function connectionsOf(service: Service, port: ServicePort, around: Around): rea
   return sources.map((rule, order) => ({ ...(rule?.model ?? implicitConnectionRule(service, port)), order }));
 }
 
+/** A rule where its route is attached to a Gateway: what it does, and the policies that go with it. */
+export function shapedRule(rule: CompiledRule, around: Around): Omit<RuleModel, "order"> {
+  const plugins = around.attachments.ofRule(rule);
+  const guards = guardsOfOthers(null, clustersReached(rule.model, plugins), around);
+  const faults = around.faults.at(targetsOfRule(rule)).toReversed();
+  const policies = idsInOrder([...plugins, ...guards]);
+  return { ...around.traffic.ofRule(rule), ...rule.model, ...(faults.length === 0 ? {} : { faults }), policies };
+}
+
 /** Clusters that a rule may send a request to. */
 function clustersReached(
   { backends }: Pick<RuleModel, "backends">,
@@ -82,7 +91,11 @@ function clustersReached(
  * Guards of other Services to which a rule leads and where no sidecar runs
  * them: the rule runs them, or a route would be a way around the guard.
  */
-function guardsOfOthers(service: Service, reached: readonly string[], around: Around): readonly CompiledPlugin[] {
+function guardsOfOthers(
+  service: Service | null,
+  reached: readonly string[],
+  around: Around,
+): readonly CompiledPlugin[] {
   return reached.flatMap((name) => {
     const cluster = around.clusters.get(name);
     const owner = cluster && around.services.get(serviceKey(cluster.model.service));

@@ -24,13 +24,14 @@ const PROXY_ID = /^[0-9a-z-]{1,64}$/;
  * @throws {BadFrame} naming the first field that is not as agreed.
  */
 export function readSubscribe(value: Partial<Subscribe>): Subscribe {
-  const { proxy, workload, hosts, held, revision } = value;
+  const { proxy, workload, hosts, gateways, held, revision } = value;
   must(typeof proxy === "string" && PROXY_ID.test(proxy), "proxy");
   must(typeof revision === "string" && revision.length <= 64, "revision");
   return {
     proxy: proxy as string,
     workload: workload === null || workload === undefined ? null : readWorkload(workload),
     hosts: readHosts(hosts),
+    gateways: gateways === undefined ? [] : readHosts(gateways),
     held: readHeld(held),
     revision: revision as string,
   };

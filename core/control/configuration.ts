@@ -2,6 +2,7 @@ import { type Clock, type Log, messageOf } from "../base/mod.ts";
 import {
   type Compiled,
   compile,
+  type GatewayAddresses,
   isRunnable,
   type LoadedDirectory,
   loadDirectory,
@@ -16,6 +17,7 @@ import {
 import { hasErrors, inOrder, type Problem } from "../config/mod.ts";
 import { type Document, documentKey, isKind, parseDocuments, type SourceText } from "../schema/mod.ts";
 import type { Applied } from "./applied.ts";
+import type { Generations } from "./generation.ts";
 import { Turns } from "./turns.ts";
 
 /** Plugins that ship with the binary. */
@@ -27,6 +29,8 @@ export interface ConfigurationOptions {
   /** Directory of manifests; null without one. */
   readonly directory: string | null;
   readonly applied: Applied;
+  readonly generations: Generations;
+  readonly gatewayAddresses: () => GatewayAddresses;
   readonly builtins: Builtins;
   readonly registrations: () => readonly Registration[];
   /** Texts of the directory that served last: for a start with a directory that is broken now. */
@@ -96,14 +100,17 @@ export class Configuration {
 
   /** Compiles what runs. */
   compile(): Compiled {
-    const { registrations, clock, shape } = this.#options;
-    return compile(shape(this.#whole.documents), registrations(), { modules: this.#whole.modules, now: clock.now() });
+    const { registrations, clock, shape, gatewayAddresses } = this.#options;
+    return compile(shape(this.#whole.documents), registrations(), {
+      ...{ modules: this.#whole.modules, now: clock.now(), gatewayAddresses: gatewayAddresses() },
+    });
   }
 
   /** Reads the directory, falls back to what served last, and watches from then on. */
   async start(): Promise<void> {
-    const { applied, directory, clock } = this.#options;
+    const { applied, directory, clock, generations } = this.#options;
     await applied.load();
+    await generations.load();
     if (directory === null) {
       await this.#tryDirectory([], []);
       return;
@@ -167,7 +174,7 @@ export class Configuration {
     this.#tell(trial.problems);
     if (trial.whole === null) return false;
     this.#directory = documents;
-    this.#run(trial.whole);
+    await this.#run(trial.whole);
     return true;
   }
 
@@ -191,7 +198,7 @@ export class Configuration {
     const trial = await this.#try([...this.#directory, ...others], [], (file, path) => this.#readFile(file, path));
     if (trial.whole === null) return { accepted: false, problems: trial.problems, keys: [key] };
     await applied.delete(key);
-    this.#run(trial.whole);
+    await this.#run(trial.whole);
     return { accepted: true, problems: [], keys: [key] };
   }
 
@@ -199,7 +206,7 @@ export class Configuration {
     const { applied } = this.#options;
     await applied.put(documents.map((document) => [document, sentModule(document, whole)]));
     // The kept ones know themselves as applied; what was sent does not outlive the request.
-    this.#run({ documents: [...this.#directory, ...applied.documents], modules: whole.modules });
+    await this.#run({ documents: [...this.#directory, ...applied.documents], modules: whole.modules });
   }
 
   /** Tries documents as a whole: the whole, or null with the reasons among the problems. */
@@ -208,16 +215,18 @@ export class Configuration {
     before: readonly Problem[],
     readFile: ModuleSources["readFile"],
   ): Promise<{ readonly whole: Whole | null; readonly problems: readonly Problem[] }> {
-    const { builtins, registrations, check } = this.#options;
+    const { builtins, registrations, check, gatewayAddresses } = this.#options;
     const loaded = await loadModules(documents, { ...builtins, readFile });
-    const compiled = compile(documents, registrations(), { modules: loaded.modules });
+    const compiled = compile(documents, registrations(), {
+      ...{ modules: loaded.modules, gatewayAddresses: gatewayAddresses() },
+    });
     const problems = inOrder([...before, ...loaded.problems, ...check(documents), ...compiled.problems]);
     const runs = isRunnable({ problems });
     return { whole: runs ? { documents, modules: loaded.modules } : null, problems };
   }
 
-  #run(whole: Whole): void {
-    this.#whole = whole;
+  async #run({ documents, modules }: Whole): Promise<void> {
+    this.#whole = { documents: await this.#options.generations.stamp(documents), modules };
     this.#options.changed();
   }
 

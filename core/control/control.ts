@@ -1,6 +1,7 @@
 import { chmod, mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, type Log, MeshError } from "../base/mod.ts";
+import type { Cidr } from "../config/mod.ts";
 import type { GivenAuthority, ServerNames } from "../identity/authority/mod.ts";
 import { openSqliteStore } from "../store/mod.ts";
 import { type ApiServer, serveApi } from "./api.ts";
@@ -8,6 +9,8 @@ import { type ApiTokenRecord, ApiTokens } from "./api-token.ts";
 import { Applied, type AppliedRecord } from "./applied.ts";
 import { Audit } from "./audit.ts";
 import { type Builtins, Configuration, type Submission } from "./configuration.ts";
+import { GatewayBook, type GatewayBookRecord } from "./gateway-book.ts";
+import { type GenerationRecord, Generations } from "./generation.ts";
 import { Issuing } from "./identity.ts";
 import { type JoinTokenRecord, JoinTokens } from "./join-token.ts";
 import { listenForProxies, type StreamListener } from "./listener.ts";
@@ -19,6 +22,7 @@ import type { Storage } from "./record.ts";
 import { type Registered, Registry } from "./registry.ts";
 import { type RolloutRecord, Rollouts } from "./rollout/mod.ts";
 import type { RandomBytes } from "./secret.ts";
+import { StatusKeeper, type StatusRecord } from "./status-keeper.ts";
 import { storageIn } from "./storage.ts";
 import { Streams } from "./streams.ts";
 import { decideTrustDomain, trustDomainProblems, withTrustDomain } from "./trust-domain.ts";
@@ -77,6 +81,8 @@ export interface ControlOptions {
   /** Signs instead of an authority of our own. */
   readonly authority?: GivenAuthority;
   readonly builtins: Builtins;
+  /** Where Gateways get their addresses from; without it proxies bind what they were told. */
+  readonly gatewayAddresses?: Cidr | null;
   readonly clock: Clock;
   readonly random: () => number;
   readonly randomBytes: RandomBytes;
@@ -174,13 +180,24 @@ class Starting {
 
   async #plane(issuing: Issuing): Promise<Plane> {
     const { clock, log, config, builtins, data, software, randomBytes, observer = {} } = this.#options;
+    const { gatewayAddresses = null } = this.#options;
     const { leaseMs, debounceMs, pingMs, deadMs, ackMs, retryMs } = this.#timing;
     const state = this.#storage.records<string>("control");
+    const now = () => clock.now();
+    const statuses = new StatusKeeper({ records: this.#storage.records<StatusRecord>("status"), now, log });
+    const book = new GatewayBook(this.#storage.records<GatewayBookRecord>("gateways"), gatewayAddresses);
+    await Promise.all([statuses.load(), book.load()]);
     const publisher: Publisher = new Publisher({
       ...{ clock, debounceMs, last: await state.get("revision") },
       compile: () => withTrustDomain(configuration.compile(), issuing.trustDomain),
-      keep: (revision) => state.put("revision", revision),
-      published: () => plane.published(),
+      keep: async (revision, { gatewayAddresses }) => {
+        await book.keep(gatewayAddresses);
+        await state.put("revision", revision);
+      },
+      published: (compiled) => {
+        statuses.take(compiled.statuses);
+        plane.published();
+      },
       failed: (error) => log.error(`Cannot compile the configuration: ${String(error)}`),
     });
     const registry: Registry = await Registry.load({
@@ -203,9 +220,14 @@ class Starting {
       measure: (wanted) => streams.measure(wanted),
     });
     await rollouts.load();
+    const applied = new Applied(this.#storage.records<AppliedRecord>("documents"), modulesIn(join(data, "modules")));
+    const generations = new Generations({
+      ...{ records: this.#storage.records<GenerationRecord>("generations"), now },
+      hasAge: ({ file }) => applied.isApplied(file),
+    });
     const configuration: Configuration = new Configuration({
       ...{ clock, log, directory: config, builtins },
-      applied: new Applied(this.#storage.records<AppliedRecord>("documents"), modulesIn(join(data, "modules"))),
+      ...{ applied, generations, gatewayAddresses: () => book.addresses() },
       registrations: () => registry.list(),
       lastGood: { load: () => texts.get("directory"), save: (good) => texts.put("directory", good) },
       shape: (documents) => rollouts.shape(documents),
@@ -219,9 +241,12 @@ class Starting {
     const plane: Plane = new Plane({
       ...{ clock, log, counts: this.#counts, observer, software },
       ...{ linkTiming: { pingMs, deadMs }, timing: { ackMs, retryMs } },
-      ...{ configuration, publisher, registry, streams, joinTokens, issuing, rollouts },
+      ...{ configuration, publisher, registry, streams, joinTokens, issuing, rollouts, statuses },
     });
-    this.#stops.push(() => plane.stop());
+    this.#stops.push(
+      () => statuses.settled(),
+      () => plane.stop(),
+    );
     await configuration.start();
     publisher.changed();
     await publisher.flush();

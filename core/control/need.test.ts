@@ -100,6 +100,48 @@ test("rules that a namespace wrote for its own callers replace all others there,
   expect(seen("third")).toEqual(["cluster/shop/cart:80"]);
 });
 
+test("a gateway and what it leads to go only to proxies that serve it", () => {
+  const both = published([
+    gateway("shop/edge", ["shop/cart:80"], "shop/db:5432"),
+    gateway("shop/other", ["shop/other:80"], "shop/other:1"),
+    ...["shop/cart:80", "shop/copy:80", "shop/db:5432", "shop/other:80", "shop/other:1"].map(cluster),
+    plugin("shop/key", {}),
+  ]);
+  const keys = (gateways?: readonly string[]) => [
+    ...needOf(both, { workload: null, namespace: "shop", hosts: [], ...(gateways && { gateways }) }).resources.keys(),
+  ];
+
+  expect(keys(["shop/edge"]).sort()).toEqual([
+    "cluster/shop/cart:80",
+    "cluster/shop/copy:80",
+    "cluster/shop/db:5432",
+    "gateway/shop/edge",
+    "plugin/shop/key",
+  ]);
+  expect(keys(["*"]).filter((key) => key.startsWith("gateway/"))).toEqual(["gateway/shop/edge", "gateway/shop/other"]);
+  expect(keys(["shop/none"])).toEqual([]);
+  expect(keys()).toEqual([]);
+});
+
+function gateway(name: string, clusters: readonly string[], connection: string): Resource {
+  const mirrors = [{ cluster: "shop/copy:80", name: "copy", fraction: 1 }];
+  const rules = clusters.map((one) => ({ ...rule(one, ["shop/key"]), mirrors }));
+  const backends = [{ cluster: connection, name: "db", weight: 1 }];
+  const ports = [
+    {
+      port: 80,
+      transport: "http" as const,
+      listeners: [{ name: `${name}/http`, hostname: "", hosts: [{ hostname: "", rules }] }],
+    },
+    {
+      port: 5432,
+      transport: "tcp" as const,
+      listeners: [{ name: `${name}/tcp`, hostname: "", connections: [{ id: "c", order: 0, backends }] }],
+    },
+  ];
+  return { kind: "gateway", name, version: "1", model: { name, addresses: [], ports } };
+}
+
 function published(resources: readonly Resource[]) {
   return publish("1-00000000", resources, 0);
 }

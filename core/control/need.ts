@@ -1,4 +1,12 @@
-import { type Resource, type ResourceKey, type ServiceModel, serviceFor, type WorkloadModel } from "../snapshot/mod.ts";
+import type { RuleModel } from "../route/mod.ts";
+import {
+  type GatewayModel,
+  type Resource,
+  type ResourceKey,
+  type ServiceModel,
+  serviceFor,
+  type WorkloadModel,
+} from "../snapshot/mod.ts";
 import { type Published, serviceAt } from "./published.ts";
 
 /** What one proxy should hold: nothing that it does not use. */
@@ -15,17 +23,23 @@ export interface Needy {
   readonly workload: string | null;
   readonly namespace: string;
   readonly hosts: Iterable<string>;
+  /** `<namespace>/<name>` of the Gateways it serves; "*" for all. */
+  readonly gateways?: readonly string[];
 }
+
+/** Stands for every Gateway. */
+export const ALL_GATEWAYS = "*";
 
 /**
  * Picks what a proxy needs of a revision: the mesh, its own workload, the
- * services its hosts name, and whatever those refer to: clusters, plugins,
+ * gateways it serves, the services its hosts name, and whatever those refer to: clusters, plugins,
  * and the clusters plugins may choose. Pure.
  */
 export function needOf(published: Published, needy: Needy): Need {
   const picked = new Picked(published, needy.namespace);
   picked.take("mesh/");
   if (needy.workload !== null) picked.workload(needy.workload);
+  for (const gateway of gatewaysOf(published, needy.gateways ?? [])) picked.gateway(gateway);
   const hosts = new Map<string, string | null>();
   for (const host of needy.hosts) {
     const service = serviceOf(published, host, needy.namespace);
@@ -33,6 +47,11 @@ export function needOf(published: Published, needy: Needy): Need {
     if (service !== null) picked.service(service);
   }
   return { revision: published.revision, resources: picked.resources, hosts };
+}
+
+function gatewaysOf({ resources }: Published, asked: readonly string[]): readonly string[] {
+  if (!asked.includes(ALL_GATEWAYS)) return asked;
+  return [...resources.values()].flatMap(({ kind, name }) => (kind === "gateway" ? [name] : []));
 }
 
 /** A bare name means the service in the asker's own namespace first, as a cluster's DNS search path has it. */
@@ -97,13 +116,24 @@ class Picked {
     for (const port of model?.ports ?? []) {
       // A guard that the endpoints run themselves stays away from callers: its config may hold keys.
       if (port.guardedByCaller) this.#plugins(port.guards);
-      for (const rule of port.rules) {
-        this.#plugins(rule.policies);
-        this.#clusters(rule.backends);
-        for (const { mirrors = [] } of [rule, ...rule.backends]) this.#clusters(mirrors);
-      }
+      for (const rule of port.rules) this.#rule(rule);
       for (const { backends } of port.connections ?? []) this.#clusters(backends);
     }
+  }
+
+  gateway(name: string): void {
+    const model = this.take(`gateway/${name}`)?.model as GatewayModel | undefined;
+    for (const port of model?.ports ?? [])
+      for (const { hosts = [], connections = [] } of port.listeners) {
+        for (const { rules } of hosts) for (const rule of rules) this.#rule(rule);
+        for (const { backends } of connections) this.#clusters(backends);
+      }
+  }
+
+  #rule(rule: RuleModel): void {
+    this.#plugins(rule.policies);
+    this.#clusters(rule.backends);
+    for (const { mirrors = [] } of [rule, ...rule.backends]) this.#clusters(mirrors);
   }
 
   #clusters(places: readonly { readonly cluster: string | null }[]): void {

@@ -22,6 +22,7 @@ import type { Publisher } from "./publisher.ts";
 import type { Registry } from "./registry.ts";
 import type { Rollouts } from "./rollout/mod.ts";
 import { type Reception, Refused } from "./session.ts";
+import type { StatusKeeper } from "./status-keeper.ts";
 import type { Streams } from "./streams.ts";
 
 export interface PlaneParts {
@@ -39,6 +40,7 @@ export interface PlaneParts {
   readonly joinTokens: JoinTokens;
   readonly issuing: Issuing;
   readonly rollouts: Rollouts;
+  readonly statuses: StatusKeeper;
 }
 
 /** What proxies and the API reach of a control plane: its parts, put together. */
@@ -53,6 +55,7 @@ export class Plane implements Reception, StreamHost {
   readonly streams: Streams;
   readonly joinTokens: JoinTokens;
   readonly rollouts: Rollouts;
+  readonly statuses: StatusKeeper;
   readonly #parts: PlaneParts;
 
   constructor(parts: PlaneParts) {
@@ -67,6 +70,7 @@ export class Plane implements Reception, StreamHost {
     this.streams = parts.streams;
     this.joinTokens = parts.joinTokens;
     this.rollouts = parts.rollouts;
+    this.statuses = parts.statuses;
   }
 
   /** How links are watched. */

@@ -107,9 +107,9 @@ export class ProxyStream implements LinkReader {
   push(): void {
     const published = this.#host.newest();
     if (published === null || !this.#open) return;
-    const { workload, namespace } = this.peer;
+    const { workload, namespace, subscribe } = this.peer;
     const untilQuiet = this.#pushedAt + QUIET_MS - this.#host.clock.monotonic();
-    const need = needOf(published, { workload, namespace, hosts: this.#hosts });
+    const need = needOf(published, { workload, namespace, hosts: this.#hosts, gateways: subscribe.gateways ?? [] });
     const plan = this.delivery.next(need, untilQuiet > 0);
     if (plan === null) {
       if (untilQuiet > 0) this.#pushLater(untilQuiet);

@@ -105,7 +105,7 @@ function publisherOf(last: string | null = null) {
       const service = { namespace: "x", name: "a", host: "a" };
       const model = { name: "a", service, balancer: "RoundRobin" as const, endpoints: [], confirmedAt: 0 };
       const resource: Resource = { kind: "cluster", name: "a", version: world.version, model };
-      return { resources: [resource], blobs: new Map(), problems: [], statuses: [] };
+      return { resources: [resource], blobs: new Map(), problems: [], statuses: [], gatewayAddresses: new Map() };
     },
     keep: async (revision) => {
       kept.push(revision);

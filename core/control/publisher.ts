@@ -9,8 +9,8 @@ export interface PublisherOptions {
   /** Revision of the last run, so that numbers never go back. */
   readonly last: string | null;
   readonly compile: () => Compiled;
-  /** Keeps the revision before anybody hears of it. */
-  readonly keep: (revision: string) => Promise<void>;
+  /** Keeps the revision, and what must survive of it, before anybody hears of it. */
+  readonly keep: (revision: string, compiled: Compiled) => Promise<void>;
   readonly published: (compiled: Compiled) => void;
   readonly failed: (error: unknown) => void;
 }
@@ -82,7 +82,7 @@ export class Publisher {
     try {
       const compiled = this.#options.compile();
       const hash = contentHash(compiled.resources);
-      if (!this.#revision.endsWith(`-${hash}`)) await this.#number(hash);
+      if (!this.#revision.endsWith(`-${hash}`)) await this.#number(hash, compiled);
       this.#take(compiled);
     } catch (error) {
       this.#options.failed(error);
@@ -91,9 +91,9 @@ export class Publisher {
     }
   }
 
-  async #number(hash: string): Promise<void> {
+  async #number(hash: string, compiled: Compiled): Promise<void> {
     const revision = `${sequenceOf(this.#revision) + 1}-${hash}`;
-    await this.#options.keep(revision);
+    await this.#options.keep(revision, compiled);
     this.#revision = revision;
   }
 

@@ -59,6 +59,8 @@ export interface DiscoveryOptions {
   readonly announced?: boolean;
   /** Hosts that are always wanted, e.g. of explicit listeners. */
   readonly pinned: readonly string[];
+  /** `<namespace>/<name>` of the Gateways this proxy serves; "*" for all. @default none */
+  readonly gateways?: readonly string[];
   readonly dataPlane: DataPlane;
   readonly clock: Clock;
   readonly random: () => number;
@@ -305,7 +307,7 @@ class ProxyDiscovery implements Discovery {
   /** One stream: says what is held and wanted, and takes changes until it ends. */
   async #open(address: ControlAddress, closed: (reason: Error) => void): Promise<ControlStream> {
     const { enrol, rotation, serving, proxy } = this.#parts!;
-    const { clock, software, workload } = this.#options;
+    const { clock, software, workload, gateways = [] } = this.#options;
     const { connectMs, answerMs } = this.#timing;
     await serving.idle();
     let base: Held = serving.held;
@@ -313,6 +315,7 @@ class ProxyDiscovery implements Discovery {
       proxy,
       workload: workload === null || this.#isCallable ? workload : { ...workload, weight: 0 },
       hosts: this.#hosts.list(),
+      ...(gateways.length === 0 ? {} : { gateways }),
       held: Object.fromEntries([...base].map(([key, resource]) => [key, resource.version])),
       revision: serving.revision ?? "",
     };

@@ -142,6 +142,8 @@ export interface Subscribe {
   readonly workload: WorkloadClaim | null;
   /** Hosts whose services are wanted from the start: pinned and learned. */
   readonly hosts: readonly string[];
+  /** `<namespace>/<name>` of the Gateways it serves; "*" for all. Left out: none. */
+  readonly gateways?: readonly string[];
   /** What the proxy runs already, from its disk or from an earlier stream: versions by key. */
   readonly held: Readonly<Record<ResourceKey, string>>;
   readonly revision: string;

@@ -13,6 +13,7 @@ export { eventually, within } from "./eventually.ts";
 export { type FakeClock, fakeClock } from "./fake-clock.ts";
 export { type Folder, temporaryFolder } from "./folder.ts";
 export { commandsOf, follow, type Step } from "./guide.ts";
+export { keyPair } from "./key-pair.ts";
 export { type Body, chunkOf, type FieldLines, fieldValue, headText, Malformed } from "./message.ts";
 export { type Namespace, networkNamespace, withoutNamespaces } from "./namespace.ts";
 export { isRoot, lacking, output, testUnless } from "./program.ts";
