@@ -41,7 +41,8 @@ export class Backends {
     const namespace = ref.namespace ?? route.namespace;
     const [name, subset] = partsOf(ref);
     const from = { group: GATEWAY_GROUP, kind: route.kind, namespace: route.namespace };
-    if (!this.#grants.permits(from, { group: "", kind: "Service", namespace, name })) {
+    const mayRefer = this.#grants.permits(from, { group: "", kind: "Service", namespace, name });
+    if (!mayRefer && !isParent(route, namespace, name)) {
       const message = `must be ${route.namespace}, the route's own: no ReferenceGrant lets it refer to ${namespace}`;
       return broken("RefNotPermitted", "namespace", message);
     }
@@ -55,6 +56,17 @@ export class Backends {
     }
     return clusterAt(service, ref.port, subset, route);
   }
+}
+
+/** A caller's route back to the Service that it shapes: callers reach that without the route too, so nobody need grant it. */
+function isParent(route: AnyRoute, namespace: string, name: string): boolean {
+  return route.body.spec.parentRefs.some(
+    (parent) =>
+      parent.group === "" &&
+      parent.kind === "Service" &&
+      parent.name === name &&
+      (parent.namespace ?? route.namespace) === namespace,
+  );
 }
 
 function isSubset({ group, kind }: BackendObject): boolean {
