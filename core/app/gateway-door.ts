@@ -120,7 +120,9 @@ export class GatewayDoor {
   stillServes({ secure, listener }: ConnectionFacts): boolean {
     const port = this.#port;
     if (port === null) return false;
-    return secure ? port.transport === "tls" && port.listenerNamed(listener) !== null : port.transport === "http";
+    if (listener === this.#options.plan.name) return port.transport === "http";
+    const found = port.listenerNamed(listener);
+    return found !== null && secure === (found.tls?.mode === "Terminate");
   }
 }
 

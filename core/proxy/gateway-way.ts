@@ -1,5 +1,6 @@
 import { METHOD_NAMES, Method } from "../http/mod.ts";
 import type { GatewayListener, GatewayPort, Snapshot } from "../snapshot/mod.ts";
+import { NO_WORDS } from "./connection.ts";
 import type { MeshExchange } from "./exchange.ts";
 import { MethodRefused, MisdirectedRequest, NoRoute } from "./failure.ts";
 import type { Mesh } from "./mesh.ts";
@@ -24,11 +25,12 @@ export function gatewayWay(gateway: string, port: number, secured: string | null
   };
   return {
     direction: "gateway",
-    takes(_facts, mesh) {
+    takes({ serverName }, mesh) {
       look(mesh);
       // Without TLS nothing tells listeners of bytes apart: the first has the port.
       const rules = (secured === null ? found?.listeners[0] : own)?.connections ?? null;
-      return rules === null ? "requests" : { kind: "rules", rules };
+      // Where a server name counts, the ClientHello has been read: who names none has none.
+      return rules === null ? "requests" : { kind: "rule", rule: rules.find(serverName), words: NO_WORDS };
     },
     route(exchange, mesh) {
       look(mesh);

@@ -26,8 +26,8 @@ export type Taking =
   | "requests"
   /** Bytes, by one of these rules. */
   | { readonly kind: "rules"; readonly rules: ConnectionRules }
-  /** Bytes, by this rule; `words` are for the downstream. */
-  | { readonly kind: "rule"; readonly rule: Rule; readonly words: Words }
+  /** Bytes, by this rule; null: none takes them. `words` are for the downstream. */
+  | { readonly kind: "rule"; readonly rule: Rule | null; readonly words: Words }
   /** Bytes, to this cluster: no rule has a say. */
   | { readonly kind: "cluster"; readonly cluster: Cluster }
   /** Discovery is to be asked for the host first. */
