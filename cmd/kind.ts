@@ -6,8 +6,14 @@ import { Usage } from "./usage.ts";
 /** Other names for kinds that are typed often. */
 const SHORT: Readonly<Record<string, KindName>> = {
   svc: "Service",
+  cm: "ConfigMap",
   ns: "Namespace",
+  gc: "GatewayClass",
+  gtw: "Gateway",
+  lset: "ListenerSet",
   route: "HTTPRoute",
+  refgrant: "ReferenceGrant",
+  btlspolicy: "BackendTLSPolicy",
   wl: "Workload",
   tp: "TrafficPolicy",
 };

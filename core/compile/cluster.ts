@@ -1,4 +1,4 @@
-import type { ClusterModel, EndpointModel } from "../cluster/mod.ts";
+import type { BackendTlsModel, ClusterModel, EndpointModel } from "../cluster/mod.ts";
 import { compareText, selects } from "../config/mod.ts";
 import type { DocumentOf } from "../schema/mod.ts";
 import { externalParts } from "./external.ts";
@@ -22,6 +22,8 @@ export interface CompiledCluster {
 /** What stands around the Services. */
 interface Around {
   readonly traffic: TrafficPolicies;
+  /** By cluster. */
+  readonly tls: ReadonlyMap<string, BackendTlsModel>;
   readonly now: number;
 }
 
@@ -51,10 +53,15 @@ function clustersAt(
   service: Service,
   port: ServicePort,
   slices: readonly Slice[],
-  { traffic, now }: Around,
+  { traffic, tls: policies, now }: Around,
 ): readonly CompiledCluster[] {
   const whole = clusterOf(service, port, slices, now);
-  const model = { ...whole.model, ...traffic.ofCluster(service, port.name) };
+  const tls = policies.get(whole.model.name);
+  const model = {
+    ...whole.model,
+    ...traffic.ofCluster(service, port.name),
+    ...(tls === undefined ? {} : { tls }),
+  };
   const parts = service.subsets.map(({ name, labels }): CompiledCluster => {
     const members = whole.members.filter(({ workload }) => workload !== null && selects(labels, workload.labels));
     const endpoints = members.map(({ endpoint }) => endpoint);

@@ -1,12 +1,15 @@
 import { compareText, hasErrors } from "../config/mod.ts";
 import type { Document } from "../schema/mod.ts";
 import type { GatewayModel, Resource } from "../snapshot/mod.ts";
+import { ancestorsBy } from "./ancestor.ts";
 import { Backends } from "./backend.ts";
+import { backendTlsStatuses, compileBackendTls } from "./backend-tls.ts";
 import { Catalog } from "./catalog.ts";
 import { type CompiledCluster, clustersOf } from "./cluster.ts";
 import { withExternal } from "./external.ts";
 import { compileFaults } from "./fault.ts";
 import { compileGateways, type GatewayAddresses } from "./gateway/gateway.ts";
+import { Certificates } from "./gateway/reference.ts";
 import { meshOf, warnOfStrangers } from "./mesh.ts";
 import type { Compiled, Module, Registration } from "./model.ts";
 import { type CompiledPlugin, compilePlugins } from "./plugin.ts";
@@ -52,8 +55,10 @@ export function compile(
   const plain = withExternal(inside, catalog.all("ExternalService"), report);
   const traffic = compileTraffic(catalog.all("TrafficPolicy"), { services: plain, findRoute }, report);
   const services = withSubsets(plain, traffic);
-  const clusters = clustersOf(services, catalog.all("EndpointSlice"), { traffic, now }, report);
   const grants = new ReferenceGrants(catalog.all("ReferenceGrant"));
+  const certificates = certificatesIn(catalog, grants);
+  const tls = compileBackendTls(catalog.all("BackendTLSPolicy"), { services, authorities: certificates }, report);
+  const clusters = clustersOf(services, catalog.all("EndpointSlice"), { traffic, tls: tls.at, now }, report);
   const backends = new Backends(services, grants);
   const routes = compileRoutes(routesIn(catalog), { services, backends }, report);
   warnOfShadowed(routes.rulesAt, report);
@@ -62,7 +67,7 @@ export function compile(
   const around = { services, clusters, ...routes, attachments, faults, traffic, mtls: mesh.mtls };
   const gateways = compileGateways(
     {
-      ...{ catalog, grants, routes: routes.all, addresses: gatewayAddresses },
+      ...{ catalog, certificates, routes: routes.all, addresses: gatewayAddresses },
       shape: (rule) => shapedRule(rule, around),
     },
     report,
@@ -78,9 +83,18 @@ export function compile(
   ];
   resources.sort((a, b) => compareText(a.kind, b.kind) || compareText(a.name, b.name));
   const ofRoutes = routeStatuses([...routes.parents, ...gateways.parents]);
-  const statuses = [...gateways.statuses, ...ofRoutes].toSorted(byDocument);
+  const ofPolicies = backendTlsStatuses(tls.policies, ancestorsBy(routes.all, gateways.gatewaysOf));
+  const statuses = [...gateways.statuses, ...ofRoutes, ...ofPolicies].toSorted(byDocument);
   const blobs = new Map(Array.from(modules.values(), ({ sha256, bytes }) => [sha256, bytes]));
   return { resources, blobs, problems: report.all(), statuses, gatewayAddresses: gateways.addresses };
+}
+
+function certificatesIn(catalog: Catalog, grants: ReferenceGrants): Certificates {
+  return new Certificates({
+    secret: (namespace, name) => catalog.find("Secret", namespace, name),
+    configMap: (namespace, name) => catalog.find("ConfigMap", namespace, name),
+    grants,
+  });
 }
 
 /** True where the compiled may replace what runs. */

@@ -33,9 +33,9 @@ function callPathOf(match: GrpcMatch["method"]): MatchModel["path"] {
   return { type: "RegularExpression", value: `/${patternOf(service)}/${patternOf(method)}` };
 }
 
-/** An alternative must not reach beyond its part of the path. */
+/** An alternative must not reach beyond its part of the path, and an anchor means the ends of that part. */
 function patternOf(name: string): string {
-  return name === "" ? ANY_NAME : `(?:${name})`;
+  return name === "" ? ANY_NAME : `(?:${name.replace(/^\^/, "").replace(/(?<!\\)\$$/, "")})`;
 }
 
 function headersOf(headers: HttpMatch["headers"]): Pick<MatchModel, "headers"> {

@@ -118,6 +118,7 @@ test("a call of gRPC is matched by its path", () => {
       '{method: {type: RegularExpression, service: "a|b", method: "C.*"}}',
       { type: "RegularExpression", value: "/(?:a|b)/(?:C.*)" },
     ],
+    ['{method: {type: RegularExpression, service: "^a$"}}', { type: "RegularExpression", value: "/(?:a)/[^/]+" }],
     ["{headers: [{name: X-Tenant, value: t}]}", { type: "PathPrefix", value: "/" }],
   ];
   const [rule, any] = rulesOf(
@@ -168,18 +169,6 @@ test("a route in another namespace than its Service is for its own callers, and 
     parentRef: { group: "", kind: "Service", namespace: "default", name: "web" },
     conditions: [{ type: "Accepted", status: "True" }, { type: "ResolvedRefs" }],
   });
-});
-
-test("a caller's route leads back to the Service it shapes without a ReferenceGrant", () => {
-  const back = "- backendRefs: [{name: web, namespace: default, port: 80}]";
-  const other = "- backendRefs: [{name: other, namespace: default, port: 80}]";
-  const options = { namespace: "tests", parent: "namespace: default" };
-
-  const own = compiled(WEB, route("HTTPRoute", back, options));
-  const beside = compiled(WEB, service("other", "[{port: 80}]"), route("HTTPRoute", other, options));
-
-  expect(own.rules[0]?.backends[0]?.cluster).toBe("default/web:80");
-  expect(beside.status[0]?.conditions[1]).toMatchObject({ status: "False", reason: "RefNotPermitted" });
 });
 
 test("sectionName and port choose the port of the parent", () => {

@@ -39,6 +39,8 @@ export interface MeshOptions {
 export interface JoinOptions {
   /** Port of the app; without one it only calls others. */
   readonly port?: number;
+  /** @default "default" */
+  readonly namespace?: string;
   /** Tells instances of one workload apart. @default the name */
   readonly as?: string;
   /** Further words for the verb. */
@@ -98,8 +100,8 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
       await eventually(async () => (await client.revision(revision)).done, 10_000);
     },
     async join(name, more = {}) {
-      const known = more.known === true;
-      const secret = known ? null : (await client.createToken({ namespace: "default", name, uses: 1 })).token;
+      const { known = false, namespace = "default" } = more;
+      const secret = known ? null : (await client.createToken({ namespace, name, uses: 1 })).token;
       const member = await startMember(folder, stream, name, secret, more);
       members.push(member);
       return member;
@@ -135,11 +137,11 @@ async function startMember(
   stream: string,
   name: string,
   token: string | null,
-  { port, as = name, flags = [], command, inbound = ANY, early = false }: JoinOptions,
+  { port, namespace = "default", as = name, flags = [], command, inbound = ANY, early = false }: JoinOptions,
 ): Promise<Member> {
   const log = join(folder.path, `${as}.log`);
   const words = [
-    ...[command === undefined ? "proxy" : "run", "--name", name, "--control", stream],
+    ...[command === undefined ? "proxy" : "run", "--name", name, "--namespace", namespace, "--control", stream],
     ...(port === undefined ? [] : ["--port", String(port), "--inbound", inbound]),
     ...["--data", join(folder.path, as), "--outbound", ANY, ...DOORS, "--access-log", log],
     ...(flags.includes("--concurrency") ? [] : ["--concurrency", "1"]),

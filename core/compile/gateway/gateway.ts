@@ -2,7 +2,6 @@ import type { Cidr } from "../../config/mod.ts";
 import { type Document, type DocumentOf, documentKey } from "../../schema/mod.ts";
 import type { GatewayModel, KeyPairModel } from "../../snapshot/mod.ts";
 import type { Catalog } from "../catalog.ts";
-import type { ReferenceGrants } from "../reference.ts";
 import type { Report } from "../report.ts";
 import type { CompiledRoute } from "../route.ts";
 import { byAge, GATEWAY_GROUP } from "../route-document.ts";
@@ -35,7 +34,7 @@ import {
   nameOf,
 } from "./model.ts";
 import { Namespaces } from "./namespace.ts";
-import { Certificates } from "./reference.ts";
+import type { Certificates } from "./reference.ts";
 import { gatewayModel, type Shape } from "./serve.ts";
 
 /** The class that is there without a document. */
@@ -52,7 +51,7 @@ export interface GatewayInput {
   readonly catalog: Catalog;
   readonly routes: readonly CompiledRoute[];
   readonly addresses: GatewayAddresses;
-  readonly grants: ReferenceGrants;
+  readonly certificates: Certificates;
   readonly shape: Shape;
 }
 
@@ -116,13 +115,8 @@ function judgeAll(
   gateways: readonly GatewayDocument[],
   granted: ReadonlyMap<string, Granted>,
   namespaces: Namespaces,
-  { catalog, grants }: GatewayInput,
+  { catalog, certificates }: GatewayInput,
 ): readonly Judged[] {
-  const certificates = new Certificates({
-    secret: (namespace, name) => catalog.find("Secret", namespace, name),
-    configMap: (namespace, name) => catalog.find("ConfigMap", namespace, name),
-    grants,
-  });
   const setsOf = setsByGateway(catalog.all("ListenerSet"));
   return gateways.map((gateway) => {
     const sets = setsOf.get(documentKey(gateway)) ?? [];
