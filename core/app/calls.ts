@@ -10,6 +10,8 @@ export type WorkerCall =
   | { readonly call: "identify"; readonly credentials: Credentials }
   | { readonly call: "drain"; readonly deadlineMs: number }
   | { readonly call: "measure"; readonly clusters: readonly string[] }
+  /** Are you there? */
+  | { readonly call: "beat" }
   | { readonly call: "close" }
   | { readonly call: "reopen" }
   | { readonly call: "clusters" };

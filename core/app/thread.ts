@@ -1,4 +1,4 @@
-import type { Clock, Log } from "../base/mod.ts";
+import type { Clock, Log, Timer } from "../base/mod.ts";
 import type { RegionMessage } from "../telemetry/mod.ts";
 import { Calls, type HostCall, type Message, WorkerLost } from "./calls.ts";
 import type { PlanePlan } from "./plan.ts";
@@ -34,12 +34,18 @@ export function spawnWorker(): WorkerPort {
 
 /** A worker that does not answer `close` is ended without. */
 const CLOSE_MS = 1_000;
+/** How often a worker is asked whether it is there. */
+const BEAT_MS = 1_000;
+/** So many questions in a row without an answer, and it has stalled. Asked by this thread: where all had no processor, none is blamed. */
+const MISSED_BEATS = 10;
 
 /** One worker, as the main thread sees it. */
 export class Thread {
   readonly calls: Calls;
   readonly #port: WorkerPort;
   readonly #clock: Clock;
+  readonly #beats: Timer;
+  #missed = 0;
   #isOver = false;
 
   constructor(
@@ -71,12 +77,28 @@ export class Thread {
     port.onerror = (event) => end(event.message);
     port.addEventListener("close", () => end("it has exited"));
     port.postMessage({ type: "start", plan, level: host.log.level });
+    this.#beats = clock.every(BEAT_MS, () => this.#beat(end));
+  }
+
+  #beat(end: (reason: string) => void): void {
+    if (this.#missed === MISSED_BEATS) {
+      end(`it has not answered for ${MISSED_BEATS} seconds`);
+      return;
+    }
+    if (this.#missed++ === 0)
+      this.calls.call({ call: "beat" }).then(
+        () => {
+          this.#missed = 0;
+        },
+        () => {},
+      );
   }
 
   /** Once: what it was asked fails, and its sockets go with it. */
   #end(reason: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#beats.cancel();
     this.calls.fail(new WorkerLost(`Cannot go on with a worker: ${reason}`));
     this.#port.terminate();
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { fakeClock } from "../../test/harness/fake-clock.ts";
+import { type FakeClock, fakeClock } from "../../test/harness/fake-clock.ts";
 import { jsonLog } from "../base/mod.ts";
 import type { Message, WorkerCall } from "./calls.ts";
 import type { PlanePlan } from "./plan.ts";
@@ -98,6 +98,34 @@ describe("a worker that dies", () => {
     ports[0]!.onerror!({ message: "boom" } as ErrorEvent);
 
     expect(ports[0]!.isTerminated).toBe(true);
+  });
+});
+
+describe("a worker that stalls", () => {
+  test("is ended and replaced once it has not answered for ten seconds", async () => {
+    const { ports, clock, log } = setUp(2);
+    ports[1]!.holds = true;
+
+    await seconds(clock, 10);
+    expect(ports.map(({ isTerminated }) => isTerminated)).toEqual([false, false]);
+    await seconds(clock, 1);
+
+    expect(ports.map(({ isTerminated }) => isTerminated)).toEqual([false, true]);
+    clock.advance(REPLACE_MS);
+    expect(ports).toHaveLength(3);
+    expect(log.join()).toContain("it has not answered for 10 seconds");
+  });
+
+  test("is left alone where it answers in the end", async () => {
+    const { ports, clock } = setUp(1);
+    ports[0]!.holds = true;
+    await seconds(clock, 9);
+
+    ports[0]!.release();
+    await seconds(clock, 9);
+
+    expect(ports).toHaveLength(1);
+    expect(ports[0]!.isTerminated).toBe(false);
   });
 });
 
@@ -211,6 +239,14 @@ function setUp(workers: number) {
     log: jsonLog(clock, (line) => log.push(line)),
   };
   return { threads: new Threads({} as PlanePlan, workers, host, clock, spawn), ports, clock, log, fresh };
+}
+
+/** Lets time pass, with room for answers. */
+async function seconds(clock: FakeClock, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    clock.advance(1_000);
+    await settled();
+  }
 }
 
 /** Whatever microtasks there are have run. */

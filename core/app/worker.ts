@@ -67,6 +67,8 @@ async function answer(plane: WorkerPlane, body: WorkerCall): Promise<unknown> {
       return plane.measure(body.clusters);
     case "reopen":
       return plane.reopenLog();
+    case "beat":
+      return null;
     case "close":
       return plane.close();
   }
