@@ -267,7 +267,7 @@ class MeshProxy implements RunningProxy, DataPlane {
   }
 
   async #startDiscovery(source: Extract<ProxySource, { kind: "control" }>): Promise<void> {
-    const { clock, log, random, listeners } = this.#options;
+    const { clock, log, random, listeners, gateways = null } = this.#options;
     const inbound = new Map<number, number>();
     listeners.forEach((plan, i) => {
       if (plan.kind === "inbound") inbound.set(plan.appPort, this.#explicit[i]!.port);
@@ -275,6 +275,7 @@ class MeshProxy implements RunningProxy, DataPlane {
     const { startDiscovery } = await import("../discovery/mod.ts");
     this.#discovery = startDiscovery({
       ...source.discovery,
+      ...(gateways !== null && { gateways: gateways.names }),
       workload: source.workload(inbound),
       announced: this.#options.heldBack !== true,
       dataPlane: this,
