@@ -75,6 +75,8 @@ export interface ClientStream {
   tunnel(): void;
   /** Becomes the passage of an exchange that sends no request (CONNECT to outside the mesh). */
   adopt(exchange: Exchange): void;
+  /** From here on its events are for another exchange that has the same request; called behind the response's head. */
+  handTo(exchange: Exchange): void;
   /** Gives the attempt up; an HTTP/1 connection is not used again. No event follows. */
   abort(): void;
   /** Gives back what was not used. */

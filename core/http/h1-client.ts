@@ -125,6 +125,12 @@ export class ClientConnection implements ClientStream, WireOwner {
     this.tunnel();
   }
 
+  handTo(exchange: Exchange): void {
+    if (this.#exchange !== null) this.#exchange.upstream = null;
+    this.#exchange = exchange;
+    exchange.upstream = this;
+  }
+
   abort(): void {
     this.#detach();
     this.#drop(false);

@@ -130,6 +130,24 @@ export abstract class Fields {
     this.count = 0;
     this.problem = "";
   }
+
+  /** Takes over the fields of another, with bytes of its own: it outlives what the other was read from. */
+  protected copyFields(from: Fields, end: number): void {
+    const { count } = from;
+    this.bytes = Buffer.from(from.bytes.subarray(0, end));
+    this.count = count;
+    this.fieldsEnd = from.fieldsEnd;
+    this.spans.set(from.spans.subarray(0, count * 4));
+    this.ids.set(from.ids.subarray(0, count));
+    this.hop.set(from.hop.subarray(0, count));
+    this.secret.set(from.secret.subarray(0, count));
+    this.problem = "";
+  }
+
+  /** Where the last of its fields ends. */
+  protected get lastEnd(): number {
+    return this.count === 0 ? this.fieldsEnd : Math.max(this.fieldsEnd, this.valueEnd(this.count - 1));
+  }
 }
 
 /** Length of a body that no field announces: it ends with the connection. */
@@ -182,6 +200,30 @@ export class RequestHead extends Fields {
     return this.text(this.authorityStart, this.authorityEnd);
   }
 
+  /** Becomes a copy of another head that shares nothing with it. */
+  copyFrom(from: RequestHead): void {
+    this.copyFields(from, Math.max(from.lastEnd, from.methodEnd, from.pathEnd, from.queryEnd, from.authorityEnd));
+    this.method = from.method;
+    this.methodStart = from.methodStart;
+    this.methodEnd = from.methodEnd;
+    this.pathStart = from.pathStart;
+    this.pathEnd = from.pathEnd;
+    this.queryStart = from.queryStart;
+    this.queryEnd = from.queryEnd;
+    this.hasQuery = from.hasQuery;
+    this.authorityStart = from.authorityStart;
+    this.authorityEnd = from.authorityEnd;
+    this.hostEnd = from.hostEnd;
+    this.port = from.port;
+    this.absolute = from.absolute;
+    this.minor = from.minor;
+    this.isHttp2 = from.isHttp2;
+    this.contentLength = from.contentLength;
+    this.keepAlive = from.keepAlive;
+    this.upgrade = from.upgrade;
+    this.expectContinue = from.expectContinue;
+  }
+
   override reset(): void {
     super.reset();
     this.method = Method.Other;
@@ -210,6 +252,17 @@ export class ResponseHead extends Fields {
   /** Offsets of the reason phrase. */
   reasonStart = 0;
   reasonEnd = 0;
+
+  /** Becomes a copy of another head that shares nothing with it. */
+  copyFrom(from: ResponseHead): void {
+    this.copyFields(from, Math.max(from.lastEnd, from.reasonEnd));
+    this.status = from.status;
+    this.minor = from.minor;
+    this.contentLength = from.contentLength;
+    this.keepAlive = from.keepAlive;
+    this.reasonStart = from.reasonStart;
+    this.reasonEnd = from.reasonEnd;
+  }
 
   override reset(): void {
     super.reset();

@@ -30,7 +30,9 @@ export function answersPreflight(exchange: MeshExchange): boolean {
  * @throws {NoBackend}
  */
 export function chooseBackend(exchange: MeshExchange, mesh: Mesh): boolean {
-  const entry = exchange.entry!;
+  const { entry } = exchange;
+  // Outside the mesh there are no rules, and a copy goes where it was made for.
+  if (entry === null || exchange.isCopy) return true;
   const { rule } = entry;
   if (rule.redirect !== null) return redirect(exchange, rule.redirect);
   if (rule.session !== null) resumeSession(exchange, rule.session, mesh);

@@ -1,11 +1,14 @@
 import { Deadline, NO_BYTES } from "../base/mod.ts";
 import type { Cluster, Endpoint } from "../cluster/mod.ts";
-import { type ClientStream, type Edits, Exchange } from "../http/mod.ts";
+import { type ClientStream, type Edits, Exchange, type ServerStream } from "../http/mod.ts";
 import type { HeaderChanges, Plugin, Verdict } from "../plugin/mod.ts";
 import type { Filterable, Permitted } from "../policy/mod.ts";
 import type { Fault, RuleBackend, SessionToken } from "../route/mod.ts";
 import type { RouteEntry, Snapshot } from "../snapshot/mod.ts";
 import type { DialFailure, Waiter } from "../upstream/mod.ts";
+import type { AnswerDigest } from "./answer-digest.ts";
+import type { Awaited } from "./hedge.ts";
+import type { MirroredBody } from "./mirror.ts";
 import type { Way } from "./way.ts";
 
 /** How far an exchange has come. */
@@ -30,6 +33,8 @@ export type Stage = (typeof Stage)[keyof typeof Stage];
 export interface Flow {
   connected(exchange: MeshExchange, connection: ClientStream): void;
   connectFailed(exchange: MeshExchange, failure: DialFailure, problem: string): void;
+  /** The request has gone on for the first time: its mirrors may see it. */
+  mirror(exchange: MeshExchange): void;
   expired(exchange: MeshExchange): void;
 }
 
@@ -128,6 +133,24 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
   /** What this hop says in the response beside what the rule edits. */
   said: Edits | null = null;
 
+  // copies
+  /** A copy of another's request, which was permitted with it; nobody records it. */
+  isCopy = false;
+  /** The exchange that a copy makes an attempt for; null for one of its own. */
+  racesFor: MeshExchange | null = null;
+  /** Attempts beside the one of its own that are under way; null before the first. */
+  race: MeshExchange[] | null = null;
+  /** How many were begun. */
+  hedges = 0;
+  /** Its own attempt has failed, and what runs beside it decides. */
+  awaited: Awaited | null = null;
+  /** Its mirrors know of it. */
+  isMirrored = false;
+  /** The body that mirrors wait for; null where none do. */
+  mirrored: MirroredBody | null = null;
+  /** Of the response, where a mirror's is compared with it. */
+  digest: AnswerDigest | null = null;
+
   // rescue, record
   /** No further attempt was allowed by the rule's own retries. */
   exhausted = false;
@@ -146,7 +169,7 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
   // ---- what policies learn ----
 
   get policies(): readonly Plugin[] {
-    return this.entry === null ? NO_POLICIES : this.entry.policies;
+    return this.entry === null || this.isCopy ? NO_POLICIES : this.entry.policies;
   }
   get peer(): string | null {
     return this.downstream!.connection.peer;
@@ -170,6 +193,27 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
 
   connectFailed(failure: DialFailure, problem: string): void {
     this.flow.connectFailed(this, failure, problem);
+  }
+
+  /** Takes over what is known of another's request, for an attempt of its own. */
+  copyFrom(from: MeshExchange, stream: ServerStream): void {
+    this.isCopy = true;
+    this.request.copyFrom(from.request);
+    this.downstream = stream;
+    this.way = from.way;
+    this.startedAt = from.startedAt;
+    this.movedAt = from.movedAt;
+    this.isGrpc = from.isGrpc;
+    this.callTimeoutMs = from.callTimeoutMs;
+    this.requestIdMade = from.requestIdMade;
+    from.requestId.copy(this.requestId);
+    this.snapshot = from.snapshot;
+    this.entry = from.entry;
+    this.changes = from.changes;
+    this.backend = from.backend;
+    this.cluster = from.cluster;
+    this.target = from.target;
+    this.bodySent = true;
   }
 
   /** Back to what a new exchange is; the heads are reset by the next parse. */
@@ -202,6 +246,14 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
     this.pinned = null;
     this.held = false;
     this.said = null;
+    this.isCopy = false;
+    this.racesFor = null;
+    this.race = null;
+    this.hedges = 0;
+    this.awaited = null;
+    this.isMirrored = false;
+    this.mirrored = null;
+    this.digest = null;
     this.exhausted = false;
     this.target = null;
     this.backend = null;

@@ -10,9 +10,11 @@ import {
   type Trailers,
   UpstreamFailure,
 } from "../http/mod.ts";
+import { filterRequest } from "../policy/mod.ts";
 import type { RetryPolicy } from "../route/mod.ts";
 import { RESPONSE_FLAGS } from "../telemetry/mod.ts";
 import { DialFailure } from "../upstream/mod.ts";
+import { Downstream } from "./downstream.ts";
 import { type Flow, MeshExchange, Stage } from "./exchange.ts";
 import {
   AttemptTimeout,
@@ -25,9 +27,11 @@ import {
 import { aborted } from "./fault.ts";
 import { forward, forwardBody } from "./forward.ts";
 import { GrpcStatus, grpcStatusIn, grpcTimeoutMs, isGrpc } from "./grpc.ts";
+import { type HedgeFlow, Hedges, hedgeDeadline } from "./hedge.ts";
 import type { Mesh } from "./mesh.ts";
+import { type MirrorFlow, Mirrors } from "./mirror.ts";
 import { reportBug, rescue } from "./rescue.ts";
-import { isBodyLost, pauseBefore, policyOf, type RetryCause, retryRefusal } from "./retry.ts";
+import { askAgain, isBodyLost, policyOf, type RetryCause } from "./retry.ts";
 import { attempt, serve } from "./serve.ts";
 import { tellSession } from "./session.ts";
 import { armTimer, expiredWait } from "./timing.ts";
@@ -41,14 +45,18 @@ const MAX_FREE = 256;
  * of both sides, its timer, and its connection. Each event finds the exchange
  * in a stage, does one thing, and returns.
  */
-export class Serving implements ResponseHandler, Flow {
+export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
   readonly #mesh: Mesh;
   readonly #free: MeshExchange[] = [];
+  readonly #mirrors: Mirrors;
+  readonly #hedges: Hedges;
   /** Exchanges under way: what a drain waits for. */
   active = 0;
 
   constructor(mesh: Mesh) {
     this.#mesh = mesh;
+    this.#mirrors = new Mirrors(this, mesh);
+    this.#hedges = new Hedges(this, mesh);
   }
 
   /** The downstream events of a listener. */
@@ -104,6 +112,7 @@ export class Serving implements ResponseHandler, Flow {
   requestEnd(exchange: MeshExchange, trailers: Trailers | null): void {
     exchange.bodySent = true;
     exchange.movedAt = this.#mesh.deadlines.recent;
+    if (exchange.mirrored !== null) exchange.mirrored.finish();
     // A repetition could not carry them.
     if (trailers !== null) exchange.replay = null;
     exchange.upstream?.finish(trailers);
@@ -138,8 +147,11 @@ export class Serving implements ResponseHandler, Flow {
     if (exchange.stage !== Stage.Free) {
       this.#mesh.deadlines.clear(exchange.timer);
       this.abandon(exchange, Outcome.Cancelled);
-      this.active--;
-      this.#record(exchange);
+      if (exchange.mirrored !== null) exchange.mirrored.abandon();
+      if (!exchange.isCopy) {
+        this.active--;
+        this.#record(exchange);
+      }
     }
     exchange.clear();
     if (this.#free.length < MAX_FREE) this.#free.push(exchange);
@@ -161,6 +173,31 @@ export class Serving implements ResponseHandler, Flow {
     }
   }
 
+  // ---- copies ----
+
+  mirror(exchange: MeshExchange): void {
+    if (exchange.isMirrored || exchange.isCopy) return;
+    exchange.isMirrored = true;
+    this.#mirrors.begin(exchange);
+  }
+
+  copyFor(exchange: MeshExchange, stream: ServerStream): MeshExchange {
+    const copy = this.#free.pop() ?? new MeshExchange(this);
+    copy.copyFrom(exchange, stream);
+    copy.stage = Stage.Routing;
+    return copy;
+  }
+
+  /** A copy's attempt: what was permitted once is permitted, and no policy runs again. */
+  serveCopy(copy: MeshExchange): void {
+    const { generation } = copy;
+    const { recent } = this.#mesh.deadlines;
+    copy.movedAt = recent;
+    copy.permitted = filterRequest(copy);
+    this.#attempt(copy);
+    this.#arm(copy, generation, recent);
+  }
+
   // ---- the connection ----
 
   connected(exchange: MeshExchange, connection: ClientStream): void {
@@ -174,34 +211,23 @@ export class Serving implements ResponseHandler, Flow {
 
   connectFailed(exchange: MeshExchange, failure: DialFailure, problem: string): void {
     const endpoint = exchange.endpoint!;
-    this.#finish(exchange, Outcome.ConnectFailed);
+    this.finish(exchange, Outcome.ConnectFailed);
     const Failure = failure === DialFailure.Untrusted ? UntrustedPeer : ConnectFailed;
     const error = new Failure(`Cannot connect to ${endpoint.authority}: ${problem}`);
-    this.#retryOr(exchange, "connect-failure", false, error);
+    this.retryOr(exchange, "connect-failure", false, error);
   }
 
   /** Another attempt where that is safe, else the failure. */
-  #retryOr(exchange: MeshExchange, cause: RetryCause, sent: boolean, failure: Error): void {
-    const pauseMs = this.#askAgain(exchange, cause, sent);
+  retryOr(exchange: MeshExchange, cause: RetryCause, sent: boolean, failure: Error): void {
+    if (this.#hedges.await(exchange, { cause, sent, failure })) return;
+    const pauseMs = askAgain(exchange, cause, sent, this.#mesh);
     if (pauseMs < 0) this.rescue(failure, exchange);
     else this.#again(exchange, pauseMs);
   }
 
-  /** Milliseconds until another attempt; -1 where none may be made, and the reason is noted. */
-  #askAgain(exchange: MeshExchange, cause: RetryCause, sent: boolean): number {
-    const { deadlines, metrics } = this.#mesh;
-    const { name, state } = exchange.cluster!;
-    const answered = cause === "status" || cause === "grpc-status";
-    const pauseMs = pauseBefore(exchange, answered, this.#mesh);
-    const refusal = retryRefusal(exchange, { cause, sent, pauseMs }, state.budget, deadlines.now);
-    metrics.retries.with(name, refusal === null ? "made" : "refused", cause).add();
-    if (refusal === null) return pauseMs;
-    exchange.detail = `not tried again: ${refusal}`;
-    return -1;
-  }
-
   #again(exchange: MeshExchange, pauseMs: number): void {
     const { recent } = this.#mesh.deadlines;
+    if (exchange.race !== null) this.#hedges.end(exchange);
     exchange.previous = exchange.endpoint;
     exchange.answeredAt = 0;
     exchange.held = false;
@@ -249,6 +275,10 @@ export class Serving implements ResponseHandler, Flow {
   }
 
   response(exchange: MeshExchange): void {
+    if (exchange.racesFor !== null) {
+      this.#hedges.answered(exchange);
+      return;
+    }
     const { response } = exchange;
     if ((response.status === 503 || exchange.isGrpc) && isUnsent(exchange)) {
       this.#unsent(exchange);
@@ -268,10 +298,10 @@ export class Serving implements ResponseHandler, Flow {
   #isTriedAgain(exchange: MeshExchange, policy: RetryPolicy, grpcStatus: number): boolean {
     const { status } = exchange.response;
     const cause = policy.takesGrpcStatus(grpcStatus) ? "grpc-status" : policy.takesStatus(status) ? "status" : null;
-    const pauseMs = cause === null ? -1 : this.#askAgain(exchange, cause, true);
+    const pauseMs = cause === null ? -1 : askAgain(exchange, cause, true, this.#mesh);
     if (pauseMs < 0) return false;
     exchange.upstream?.abort();
-    this.#finish(exchange, outcomeFor(status, grpcStatus));
+    this.finish(exchange, outcomeFor(status, grpcStatus));
     this.#again(exchange, pauseMs);
     return true;
   }
@@ -281,6 +311,7 @@ export class Serving implements ResponseHandler, Flow {
     const downstream = exchange.downstream!;
     const session = exchange.entry === null ? null : exchange.entry.rule.session;
     if (session !== null) tellSession(exchange, session, this.#mesh);
+    if (exchange.race !== null) this.#hedges.end(exchange);
     exchange.held = false;
     exchange.stage = Stage.Responding;
     exchange.status = response.status;
@@ -299,15 +330,16 @@ export class Serving implements ResponseHandler, Flow {
   #unsent(exchange: MeshExchange): void {
     const { authority } = exchange.endpoint!;
     exchange.upstream?.abort();
-    this.#finish(exchange, Outcome.ConnectFailed);
+    this.finish(exchange, Outcome.ConnectFailed);
     const failure = new ConnectFailed(`Cannot reach the app behind ${authority}: it takes no connections`);
-    this.#retryOr(exchange, "refused", isBodyLost(exchange), failure);
+    this.retryOr(exchange, "refused", isBodyLost(exchange), failure);
   }
 
   responseBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
     exchange.movedAt = this.#mesh.deadlines.recent;
     const downstream = exchange.downstream!;
     if (exchange.held) this.#respond(exchange);
+    if (exchange.digest !== null) exchange.digest.add(bytes, start, end);
     downstream.data(bytes, start, end);
     if (downstream.blocked) exchange.upstream?.pauseBody();
   }
@@ -317,7 +349,8 @@ export class Serving implements ResponseHandler, Flow {
     else {
       if (exchange.held && this.#endsUnheard(exchange, trailers)) return;
       if (trailers !== null) exchange.grpcStatus = grpcStatusOf(exchange, trailers);
-      this.#finish(exchange, outcomeFor(exchange.status, exchange.grpcStatus));
+      this.finish(exchange, outcomeFor(exchange.status, exchange.grpcStatus));
+      if (exchange.digest !== null) exchange.digest.finish(exchange.status, exchange.grpcStatus);
       exchange.stage = Stage.Over;
     }
     exchange.downstream!.finish(trailers);
@@ -340,11 +373,11 @@ export class Serving implements ResponseHandler, Flow {
     const whole = exchange.tunnelled && exchange.upstreamEnded && exchange.bodySent;
     if (whole) return;
     const { authority } = exchange.endpoint!;
-    const latency = this.#finish(exchange, Outcome.Reset);
+    const latency = this.finish(exchange, Outcome.Reset);
     if (failure === UpstreamFailure.Closed || failure === UpstreamFailure.Refused) {
       const sent = failure === UpstreamFailure.Closed;
       const error = new UpstreamReset(`Cannot get a response from ${authority}: ${problem}`);
-      this.#retryOr(exchange, sent ? "reset" : "refused", sent, error);
+      this.retryOr(exchange, sent ? "reset" : "refused", sent, error);
     } else if (failure === UpstreamFailure.Truncated) {
       this.rescue(
         new UpstreamReset(
@@ -363,7 +396,10 @@ export class Serving implements ResponseHandler, Flow {
     const failure = expiredWait(exchange, waits, now);
     if (failure !== null) this.#late(exchange, failure);
     else if (exchange.stage === Stage.Pausing && now >= exchange.resumeAt) this.#goOn(exchange);
-    else armTimer(exchange, deadlines, waits, now);
+    else {
+      if (now >= hedgeDeadline(exchange)) this.#hedges.begin(exchange);
+      this.#arm(exchange, exchange.generation, now);
+    }
     stage.flush();
   }
 
@@ -371,22 +407,28 @@ export class Serving implements ResponseHandler, Flow {
   #late(exchange: MeshExchange, failure: Error): void {
     const retries = failure instanceof AttemptTimeout && policyOf(exchange) !== null && !hasBegun(exchange);
     const sent = exchange.stage === Stage.Forwarding;
-    this.abandon(exchange, blameFor(exchange));
-    if (retries) this.#retryOr(exchange, "timeout", sent, failure);
+    this.dropAttempt(exchange, blameFor(exchange));
+    if (retries) this.retryOr(exchange, "timeout", sent, failure);
     else this.rescue(failure, exchange);
   }
 
   /** Gives up what goes on upstream; nothing comes back from there any more. */
   abandon(exchange: MeshExchange, outcome: Outcome): void {
+    if (exchange.race !== null) this.#hedges.end(exchange);
+    this.dropAttempt(exchange, outcome);
+  }
+
+  /** Gives up its own attempt, whatever runs beside it. */
+  dropAttempt(exchange: MeshExchange, outcome: Outcome): void {
     const { endpoint, upstream, stage } = exchange;
     if (endpoint === null) return;
     if (stage === Stage.Connecting) this.#mesh.upstream.cancel(endpoint, exchange);
     upstream?.abort();
-    this.#finish(exchange, outcome);
+    this.finish(exchange, outcome);
   }
 
   /** Ends the attempt at the balancer, once; the latency in ms. */
-  #finish(exchange: MeshExchange, outcome: Outcome): number {
+  finish(exchange: MeshExchange, outcome: Outcome): number {
     const { endpoint, answeredAt } = exchange;
     const { deadlines } = this.#mesh;
     const now = answeredAt === 0 ? deadlines.now : deadlines.recent;
@@ -399,6 +441,7 @@ export class Serving implements ResponseHandler, Flow {
   }
 
   rescue(error: unknown, exchange: MeshExchange): void {
+    if (exchange.race !== null) this.#hedges.end(exchange);
     rescue(error, exchange, exchange.generation, this.#mesh);
   }
 }
@@ -434,40 +477,4 @@ function grpcStatusOf({ isGrpc }: MeshExchange, fields: Fields): number {
 
 function outcomeFor(status: number, grpcStatus: number): Outcome {
   return grpcStatus === GrpcStatus.Unavailable ? Outcome.GatewayError : outcomeOf(status);
-}
-
-/** The downstream events of one listener: the exchange learns its way, the rest is the same for all. */
-class Downstream implements RequestHandler {
-  readonly #serving: Serving;
-  readonly #way: Way;
-
-  constructor(serving: Serving, way: Way) {
-    this.#serving = serving;
-    this.#way = way;
-  }
-
-  begin(stream: ServerStream): MeshExchange {
-    return this.#serving.begin(stream, this.#way);
-  }
-  request(exchange: MeshExchange): void {
-    this.#serving.request(exchange);
-  }
-  requestBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
-    this.#serving.requestBody(exchange, bytes, start, end);
-  }
-  requestEnd(exchange: MeshExchange, trailers: Trailers | null): void {
-    this.#serving.requestEnd(exchange, trailers);
-  }
-  malformed(exchange: MeshExchange, status: number, problem: string): void {
-    this.#serving.malformed(exchange, status, problem);
-  }
-  gone(exchange: MeshExchange, problem: string): void {
-    this.#serving.gone(exchange, problem);
-  }
-  drained(exchange: MeshExchange): void {
-    this.#serving.downstreamDrained(exchange);
-  }
-  ended(exchange: MeshExchange): void {
-    this.#serving.ended(exchange);
-  }
 }

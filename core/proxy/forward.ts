@@ -26,7 +26,9 @@ export function forward(exchange: MeshExchange, connection: ClientStream, mesh: 
   const authority = exchange.request.authorityEnd > 0 ? NO_BYTES : latin1(exchange.cluster!.service.host);
   const added = mesh.added.of(exchange, mesh.self.principal, mesh.deadlines.recent);
   connection.send(exchange, authority, exchange.backend?.requestEdits ?? null, exchange.changes, added);
-  if (exchange.attempts > 1) repeatBody(exchange, connection);
+  if (exchange.attempts > 1 || exchange.isCopy) repeatBody(exchange, connection);
+  const { backend } = exchange;
+  if (backend !== null && backend.mirrors.length > 0) exchange.flow.mirror(exchange);
   if (!exchange.bodySent) exchange.downstream!.readBody();
 }
 
@@ -56,6 +58,7 @@ function passage(exchange: MeshExchange, connection: ClientStream): void {
 export function forwardBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
   exchange.requestBytes += end - start;
   keepPiece(exchange, bytes, start, end);
+  if (exchange.mirrored !== null) exchange.mirrored.piece(bytes, start, end);
   const { upstream } = exchange;
   if (upstream === null) return;
   upstream.data(bytes, start, end);

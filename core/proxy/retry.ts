@@ -37,6 +37,18 @@ export interface RetryAsked {
   readonly pauseMs: number;
 }
 
+/** Milliseconds until another attempt; -1 where none may be made, and the reason is noted. */
+export function askAgain(exchange: MeshExchange, cause: RetryCause, sent: boolean, mesh: Mesh): number {
+  if (exchange.isCopy) return -1;
+  const { name, state } = exchange.cluster!;
+  const pauseMs = pauseBefore(exchange, !isCondition(cause), mesh);
+  const refusal = retryRefusal(exchange, { cause, sent, pauseMs }, state.budget, mesh.deadlines.now);
+  mesh.metrics.retries.with(name, refusal === null ? "made" : "refused", cause).add();
+  if (refusal === null) return pauseMs;
+  exchange.detail = `not tried again: ${refusal}`;
+  return -1;
+}
+
 /** Why another attempt may not be made; null where it may. The budget is charged only then. */
 export function retryRefusal(
   exchange: MeshExchange,
@@ -77,7 +89,7 @@ function mayRepeat(exchange: MeshExchange, cause: RetryCause): boolean {
  * retries of its own, whose attempts only replace what was never acted upon;
  * else a growing random time, and no less than the upstream asks for.
  */
-export function pauseBefore(exchange: MeshExchange, answered: boolean, { random, clock }: Mesh): number {
+function pauseBefore(exchange: MeshExchange, answered: boolean, { random, clock }: Mesh): number {
   const policy = policyOf(exchange);
   if (policy === null) return 0;
   const pause = policy.pauseMs(exchange.attempts, random);

@@ -44,7 +44,7 @@ function begin(exchange: MeshExchange & Permitted, mesh: Mesh): void {
 
 /** One attempt at an exchange that every policy let through. */
 export function attempt(exchange: MeshExchange & Permitted, mesh: Mesh): void {
-  if (exchange.attempts === 0 && exchange.entry !== null && !chooseBackend(exchange, mesh)) return; // NoBackend; redirected
+  if (exchange.attempts === 0 && !chooseBackend(exchange, mesh)) return; // NoBackend; redirected
   const endpoint = balance(exchange, mesh); //                    NoHealthyEndpoint
   const isPassage = exchange.request.method === Method.Connect;
   const connection = mesh.upstream.connect(exchange, endpoint, exchange, isPassage);

@@ -1,6 +1,7 @@
 import type { Deadlines } from "../base/mod.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
 import { AttemptTimeout, RequestTimeout, StreamIdle } from "./failure.ts";
+import { hedgeDeadline } from "./hedge.ts";
 
 /** The waits of an exchange that no rule names; milliseconds. */
 export interface Waits {
@@ -23,7 +24,10 @@ export function armTimer(exchange: MeshExchange, deadlines: Deadlines, waits: Wa
 
 function nextDeadline(exchange: MeshExchange, waits: Waits): number {
   if (exchange.stage === Stage.Pausing) return Math.min(requestDeadline(exchange), exchange.resumeAt);
-  return Math.min(requestDeadline(exchange), attemptDeadline(exchange), quietDeadline(exchange, waits));
+  const fixed = Math.min(requestDeadline(exchange), attemptDeadline(exchange), quietDeadline(exchange, waits));
+  return exchange.entry === null || exchange.entry.rule.hedge === null
+    ? fixed
+    : Math.min(fixed, hedgeDeadline(exchange));
 }
 
 /** The rule's request timeout holds from head to last byte; a tunnel has outlived it. */

@@ -5,6 +5,9 @@ import type { Region } from "./region.ts";
 export interface MeshMetrics {
   readonly refusals: Family<readonly ["direction", "reason"], Counter>;
   readonly retries: Family<readonly ["cluster", "outcome", "reason"], Counter>;
+  readonly mirrored: Family<readonly ["cluster", "outcome"], Counter>;
+  readonly mirrorDifferences: Family<readonly ["cluster", "difference"], Counter>;
+  readonly hedges: Family<readonly ["cluster", "outcome"], Counter>;
   readonly ejections: Family<readonly ["cluster", "reason"], Counter>;
   readonly policyCalls: Family<readonly ["policy", "outcome"], Counter>;
   readonly policySeconds: Family<readonly ["policy"], Histogram>;
@@ -34,6 +37,12 @@ export function meshMetrics(region: Region): MeshMetrics {
   return Object.freeze({
     refusals: region.counter("mesh_refusals_total", "Requests refused by the mesh.", ["direction", "reason"]),
     retries: region.counter("mesh_retries_total", "Further attempts at a request.", ["cluster", "outcome", "reason"]),
+    mirrored: region.counter("mesh_mirrored_requests_total", "Copies of requests for mirrors.", ["cluster", "outcome"]),
+    mirrorDifferences: region.counter("mesh_mirror_comparisons_total", "Answers of mirrors that were compared.", [
+      "cluster",
+      "difference",
+    ]),
+    hedges: region.counter("mesh_hedges_total", "Attempts beside a slow one.", ["cluster", "outcome"]),
     ejections: region.counter("mesh_ejections_total", "Endpoints taken out for their failures.", ["cluster", "reason"]),
     policyCalls: region.counter("mesh_policy_calls_total", "Calls of policies, faults included.", [
       "policy",

@@ -65,6 +65,11 @@ export class ClientDouble implements ClientStream {
     this.calls.push("pauseBody");
   }
   tunnel(): void {}
+  handTo(exchange: Exchange): void {
+    if (this.exchange !== null) this.exchange.upstream = null;
+    this.exchange = exchange;
+    exchange.upstream = this;
+  }
   abort(): void {
     this.calls.push("abort");
     this.detach();

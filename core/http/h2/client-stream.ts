@@ -55,6 +55,12 @@ export class Http2ClientStream extends Stream implements ClientStream {
     this.#tunnelled = true;
   }
 
+  handTo(exchange: Exchange): void {
+    if (this.#exchange !== null) this.#exchange.upstream = null;
+    this.#exchange = exchange;
+    exchange.upstream = this;
+  }
+
   abort(): void {
     this.#detach();
     if (this.closed) return;
