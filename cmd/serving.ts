@@ -31,6 +31,8 @@ export interface ListenArgument {
   readonly service: string;
   readonly servicePort: number;
   readonly tls: boolean;
+  /** It takes datagrams. */
+  readonly udp: boolean;
 }
 
 /** Flags that `mesh proxy` and `mesh run` share. */
@@ -58,9 +60,10 @@ export const SERVING_FLAGS = {
   tokenFile: text({ hint: "FILE", about: "file with the join token" }),
   data: text({ hint: "DIR", about: "where identity and last good configuration are kept" }),
   listen: list(
-    valued("an address and a service like 127.0.0.1:8080=web, with :PORT and ,tls", parseListen, {
+    valued("an address and a service like 127.0.0.1:8080=web, with :PORT, /udp and ,tls", parseListen, {
       hint: "ADDR=SERVICE",
-      about: "listener for one service, whatever the Host; [:PORT] of it, [,tls] with the certificate",
+      about:
+        "listener for one service, whatever the Host; [:PORT] of it, [/udp] for datagrams, [,tls] with the certificate",
     }),
   ),
   inbound: address({ hint: "ADDR", about: "where peers reach the app by mutual TLS; 0.0.0.0:0 where not given" }),
@@ -105,12 +108,18 @@ function parseAppPort(given: string): AppPort | null {
 }
 
 function parseListen(given: string): ListenArgument | null {
-  const found = /^([^=]+)=([a-z0-9.-]+(?:\/[a-z0-9.-]+)?)(?::(\d{1,5}))?(,tls)?$/.exec(given);
+  const found = /^([^=]+)=([a-z0-9.-]+(?:\/[a-z0-9.-]+)?)(?::(\d{1,5}))?(\/udp|,tls)?$/.exec(given);
   const at = found === null ? null : parseAddress(found[1]);
   if (found === null || at === null) return null;
   const [namespace, name] = (found[2] ?? "").includes("/") ? found[2]!.split("/") : [null, found[2]!];
   const service = namespace === null ? name! : `${name}.${namespace}`;
-  return { address: at, service, servicePort: Number(found[3] ?? 0), tls: found[4] !== undefined };
+  return {
+    address: at,
+    service,
+    servicePort: Number(found[3] ?? 0),
+    tls: found[4] === ",tls",
+    udp: found[4] === "/udp",
+  };
 }
 
 /**
@@ -134,7 +143,7 @@ function os(): typeof import("node:os") {
 
 /** `--listen` in the data plane's words. */
 export function listenPlans(flags: ServingFlags, hasIdentity: boolean): readonly ListenerPlan[] {
-  return flags.listen.map(({ address: at, service, servicePort, tls }) => {
+  return flags.listen.map(({ address: at, service, servicePort, tls, udp }) => {
     if (tls && !hasIdentity)
       throw new Usage("--listen with ,tls needs a certificate: give --identity or a control plane");
     return {
@@ -145,6 +154,7 @@ export function listenPlans(flags: ServingFlags, hasIdentity: boolean): readonly
       transport: tls ? "tls" : "plain",
       host: service,
       servicePort,
+      ...(udp ? { datagrams: true } : {}),
     };
   });
 }

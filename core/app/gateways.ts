@@ -141,7 +141,7 @@ function wantedPorts(model: SnapshotModel, choice: GatewayChoice): readonly Want
   const taken = new Map<string, string>();
   return chosenGateways(model, choice).flatMap((gateway) =>
     plansOf(gateway, choice).map((plan) => {
-      const place = `${plan.hostname}:${plan.port}`;
+      const place = `${plan.hostname}:${plan.port}${plan.datagrams ? "/udp" : ""}`;
       const owner = taken.get(place) ?? plan.gateway;
       taken.set(place, owner);
       if (plan.port > 65_535) return { plan, problem: `port ${plan.port} is none: the offset takes it over 65535` };
@@ -156,9 +156,10 @@ function plansOf(
 ): readonly GatewayPlan[] {
   const places = addresses.length === 0 ? [bind] : addresses;
   return places.flatMap((hostname) =>
-    ports.map(({ port }) => ({
+    ports.map(({ port, transport: spoken }) => ({
       kind: "gateway" as const,
       name: `${name}:${port}`,
+      ...(spoken === "udp" ? { datagrams: true as const } : {}),
       hostname,
       port: port + portOffset,
       transport: "gateway" as const,

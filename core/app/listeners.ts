@@ -16,20 +16,26 @@ import {
   handOver,
   type Listener,
   listen,
+  listenDatagrams,
   type Wire,
   type WireOwner,
 } from "../listener/mod.ts";
 import {
   CONNECT_WORDS,
   Connection,
+  type ConnectionRecorder,
   type Connections,
+  Datagrams,
+  type DatagramWay,
   forwardWay,
+  gatewayDatagrams,
   gatewayWay,
   inboundWay,
   type Mesh,
   type MeshExchange,
   MethodRefused,
   NO_WORDS,
+  serviceDatagrams,
   serviceWay,
   type Way,
   type Words,
@@ -64,6 +70,7 @@ export interface ListenersOptions {
   readonly handler: (way: Way) => RequestHandler;
   readonly mesh: Mesh;
   readonly connections: Connections;
+  readonly recorder: ConnectionRecorder;
   /** Forgets a request whose connection is served as something else from here on. */
   readonly leave: (exchange: MeshExchange) => void;
   readonly bug: (error: unknown) => void;
@@ -119,11 +126,32 @@ export class Listeners {
   /** @throws {ListenFailed} */
   open(plans: readonly ListenerPlan[], strict: boolean): readonly Bound[] {
     return plans.map((plan) => {
+      if (plan.datagrams) return this.#openDatagrams(plan);
       const door = plan.kind === "gateway" ? this.#gatewayDoor(plan) : null;
       const listener = this.#listen(plan, plan.port, strict, door);
       this.#open.push({ plan, door, listener, strict });
       return { name: plan.name, hostname: listener.hostname, port: listener.port };
     });
+  }
+
+  #openDatagrams(plan: ListenerPlan): Bound {
+    const { mesh, recorder, bug } = this.#options;
+    const way = datagramWayOf(plan);
+    const datagrams = new Datagrams({ mesh, recorder, way, limit: this.#limit, bug });
+    const { name, hostname } = plan;
+    const listener = listenDatagrams({
+      ...{ name, hostname, port: plan.port, bug, reusePort: this.#options.plan.shared },
+      received: (bytes, port, address) => datagrams.received(bytes, port, address),
+    });
+    datagrams.attach(listener);
+    const { port } = listener;
+    this.#open.push({
+      plan,
+      door: null,
+      strict: false,
+      listener: { name, hostname, port, stop: () => datagrams.stop() },
+    });
+    return { name, hostname, port };
   }
 
   /** Stops accepting at these; what came by them goes on, and closes its connection behind it. */
@@ -321,7 +349,9 @@ export class Listeners {
 
   /** Whether a connection to this address would come back to one of ours. */
   isOurs(address: string, port: number): boolean {
-    return this.#open.some(({ listener }) => listener.port === port && leadsTo(listener.hostname, address));
+    return this.#open.some(
+      ({ listener, plan }) => !plan.datagrams && listener.port === port && leadsTo(listener.hostname, address),
+    );
   }
 
   /** Stops accepting, ends idle connections; what is under way goes on and closes its connection behind it. */
@@ -335,6 +365,12 @@ export class Listeners {
   destroy(): void {
     for (const connection of this.#connections.keys()) connection.destroy();
   }
+}
+
+function datagramWayOf(plan: ListenerPlan): DatagramWay {
+  return plan.kind === "gateway"
+    ? gatewayDatagrams(plan.gateway, plan.gatewayPort)
+    : serviceDatagrams(plan.kind === "service" ? plan.host : plan.name, plan.kind === "service" ? plan.servicePort : 0);
 }
 
 function directionOf({ kind }: ListenerPlan): Direction {

@@ -11,6 +11,8 @@ export type ListenerPlan = {
   readonly port: number;
   /** TLS with the proxy's own certificate; `mesh`: as the workload's mTLS mode says; `gateway`: as the Gateway does. */
   readonly transport: "plain" | "tls" | "mesh" | "gateway";
+  /** It takes datagrams, and no connections. */
+  readonly datagrams?: true;
 } & (
   | { readonly kind: "service"; readonly host: string; readonly servicePort: number }
   | { readonly kind: "forward" }
@@ -21,7 +23,8 @@ export type ListenerPlan = {
 
 /** Whether two plans are one listener: plans cross threads, and come back as others. */
 export function isSamePlace(a: ListenerPlan, b: ListenerPlan): boolean {
-  return a.name === b.name && a.hostname === b.hostname && a.port === b.port;
+  const isSameKind = a.datagrams === b.datagrams;
+  return isSameKind && a.name === b.name && a.hostname === b.hostname && a.port === b.port;
 }
 
 /** What a worker is started with; plain data, so that it can cross threads. */

@@ -59,6 +59,7 @@ export class WorkerPlane {
   readonly #upstream: Upstream;
   readonly #egress: Egress;
   readonly #serving: Serving;
+  readonly #connectionRecorder: ConnectionRecorder;
   readonly #connections: Connections;
   readonly #logWriter: LogWriter | null;
   readonly #http2: Http2Kit;
@@ -115,7 +116,8 @@ export class WorkerPlane {
     };
     this.#serving = new Serving(this.#mesh);
     const parts = { clock, deadlines: this.#deadlines, istio, metrics: this.#metrics, log: this.#logWriter, self };
-    this.#connections = new Connections(this.#mesh, new ConnectionRecorder(parts));
+    this.#connectionRecorder = new ConnectionRecorder(parts);
+    this.#connections = new Connections(this.#mesh, this.#connectionRecorder);
     this.#upstream = new Upstream({
       http2: this.#http2,
       client: { handler: this.#serving, stage: this.#stage, headLimits: DEFAULT_HEAD_LIMITS },
@@ -168,6 +170,7 @@ export class WorkerPlane {
       handler: (way) => this.#serving.handler(way),
       mesh: this.#mesh,
       connections: this.#connections,
+      recorder: this.#connectionRecorder,
       leave: (exchange) => this.#serving.leave(exchange),
       bug: (error) => this.#bug(error),
     });

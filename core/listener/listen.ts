@@ -108,8 +108,13 @@ export function listen(options: ListenOptions): Listener {
  *
  * @throws {ListenFailed} when the address cannot be bound.
  */
-export function assertFree(address: { readonly name: string; readonly hostname: string; readonly port: number }): void {
-  if (address.port === 0) return;
+export function assertFree(address: {
+  readonly name: string;
+  readonly hostname: string;
+  readonly port: number;
+  readonly datagrams?: true;
+}): void {
+  if (address.port === 0 || address.datagrams) return;
   try {
     Bun.listen({ hostname: address.hostname, port: address.port, socket: { data() {} } }).stop(true);
   } catch (cause) {

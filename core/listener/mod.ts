@@ -3,6 +3,12 @@
  * @module
  */
 export {
+  type DatagramListener,
+  type DatagramPeer,
+  listenDatagrams,
+  openPeer,
+} from "./datagrams.ts";
+export {
   assertFree,
   type ConnectionLimit,
   type Listener,

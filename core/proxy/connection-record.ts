@@ -1,5 +1,7 @@
 import type { Clock, Deadlines } from "../base/mod.ts";
-import type { Endpoint, WorkloadLabels } from "../cluster/mod.ts";
+import type { Cluster, Endpoint, WorkloadLabels } from "../cluster/mod.ts";
+import type { ConnectionFacts } from "../listener/mod.ts";
+import type { Rule } from "../route/mod.ts";
 import {
   type Edge,
   type IstioMetrics,
@@ -10,7 +12,6 @@ import {
   type MeshMetrics,
   RESPONSE_FLAGS,
 } from "../telemetry/mod.ts";
-import type { Connection } from "./connection.ts";
 import { peerOf, type Self } from "./edges.ts";
 import { DIRECTIONS } from "./record.ts";
 
@@ -41,7 +42,28 @@ const K = Object.fromEntries(KEY_NAMES.map((name) => [name, logKey(name)])) as R
   LogKey
 >;
 const FLAG_VALUES = RESPONSE_FLAGS.map((flag) => logConstant(flag));
-const TCP = logConstant("TCP");
+const TRANSPORTS = { tcp: logConstant("TCP"), udp: logConstant("UDP") };
+
+/** What is known of a connection, or of a client's datagrams, when it is over. */
+export interface Recorded {
+  readonly transport: "tcp" | "udp";
+  readonly connection: ConnectionFacts;
+  readonly rule: Rule | null;
+  readonly cluster: Cluster | null;
+  readonly endpoint: Endpoint | null;
+  readonly attempts: number;
+  /** Monotonic, ms. */
+  readonly startedAt: number;
+  readonly revision: string;
+  /** What the downstream sent has arrived, or would have. */
+  readonly isReached: boolean;
+  /** Index in RESPONSE_FLAGS. */
+  readonly flag: number;
+  readonly detail: string;
+  /** Bytes from the downstream, and bytes it was given. */
+  readonly received: number;
+  readonly sent: number;
+}
 
 /** What the record of connections is made with. */
 export interface ConnectionRecorderParts {
@@ -70,22 +92,26 @@ export class ConnectionRecorder {
   }
 
   /** The upstream is reached. */
-  opened(connection: Connection): void {
+  opened(connection: Recorded): void {
     this.#edge(connection).tcpOpened();
   }
 
-  record(connection: Connection): void {
-    const { relay, flag } = connection;
-    const edge = this.#edge(connection);
-    if (!connection.isReached) edge.tcpOpened();
-    edge.tcpBytes(relay.sent, relay.received);
-    edge.tcpClosed(flag);
+  record(connection: Recorded): void {
+    const { flag } = connection;
     const { metrics, log } = this.#parts;
+    if (connection.transport === "tcp") this.#close(connection);
     if (flag !== 0) metrics.refusals.with(connection.connection.direction, RESPONSE_FLAGS[flag]!).add();
     if (log !== null) this.#line(log, connection);
   }
 
-  #edge(connection: Connection): Edge {
+  #close(connection: Recorded): void {
+    const edge = this.#edge(connection);
+    if (!connection.isReached) edge.tcpOpened();
+    edge.tcpBytes(connection.sent, connection.received);
+    edge.tcpClosed(connection.flag);
+  }
+
+  #edge(connection: Recorded): Edge {
     const { endpoint, connection: facts } = connection;
     if (endpoint === null) return this.#unmetEdge(connection);
     const peer = facts.direction === "inbound" ? facts.peer : null;
@@ -102,7 +128,7 @@ export class ConnectionRecorder {
     return known.edge;
   }
 
-  #unmetEdge(connection: Connection): Edge {
+  #unmetEdge(connection: Recorded): Edge {
     const key = `${connection.connection.direction} ${connection.cluster?.name ?? ""}`;
     let edge = this.#unmet.get(key);
     if (edge === undefined) {
@@ -112,7 +138,7 @@ export class ConnectionRecorder {
     return edge;
   }
 
-  #newEdge({ connection: facts, endpoint, cluster }: Connection): Edge {
+  #newEdge({ connection: facts, endpoint, cluster }: Recorded): Edge {
     const { istio, self } = this.#parts;
     const isInbound = facts.direction === "inbound";
     const security = endpoint === null ? "unknown" : endpoint.identity === null ? "none" : "mutual_tls";
@@ -128,8 +154,8 @@ export class ConnectionRecorder {
     });
   }
 
-  #line(log: LogWriter, connection: Connection): void {
-    const { connection: facts, relay, endpoint, cluster, rule } = connection;
+  #line(log: LogWriter, connection: Recorded): void {
+    const { connection: facts, endpoint, cluster, rule } = connection;
     const { clock, deadlines } = this.#parts;
     const duration = deadlines.now - connection.startedAt;
     log.begin();
@@ -140,14 +166,14 @@ export class ConnectionRecorder {
     log.key(K.listener);
     log.text(facts.listener);
     log.key(K.protocol);
-    log.raw(TCP);
+    log.raw(TRANSPORTS[connection.transport]);
     log.key(K.response_flags);
     log.raw(FLAG_VALUES[connection.flag]!);
     textOrNull(log, K.response_code_details, connection.detail);
     log.key(K.bytes_received);
-    log.number(relay.received);
+    log.number(connection.received);
     log.key(K.bytes_sent);
-    log.number(relay.sent);
+    log.number(connection.sent);
     log.key(K.duration);
     log.number(duration);
     textOrNull(log, K.upstream_host, endpoint?.authority ?? "");
@@ -164,7 +190,7 @@ export class ConnectionRecorder {
     log.end();
   }
 
-  #principals(log: LogWriter, { connection: facts, endpoint }: Connection): void {
+  #principals(log: LogWriter, { connection: facts, endpoint }: Recorded): void {
     const { principal } = this.#parts.self;
     const isInbound = facts.direction === "inbound";
     textOrNull(log, K.source_principal, (isInbound ? facts.peer : (facts.peer ?? principal)) ?? "");

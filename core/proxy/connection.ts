@@ -4,7 +4,7 @@ import type { Rule } from "../route/mod.ts";
 import { Ending, Relay, type RelayOwner } from "../tcp/mod.ts";
 import { RESPONSE_FLAGS } from "../telemetry/mod.ts";
 import { DialFailure, type DialOutcome } from "../upstream/mod.ts";
-import type { ConnectionRecorder } from "./connection-record.ts";
+import type { ConnectionRecorder, Recorded } from "./connection-record.ts";
 import { ConnectFailed, NoBackend, NoHealthyEndpoint, NoRoute, UntrustedPeer } from "./failure.ts";
 import type { Mesh } from "./mesh.ts";
 import { flagOfFailure, reportBug } from "./rescue.ts";
@@ -12,6 +12,9 @@ import { MAX_ATTEMPTS } from "./retry.ts";
 
 /** What TLS calls a connection of bytes between proxies of the mesh. */
 export const BYTES_PROTOCOL = "mesh/tcp";
+
+/** A peer has this long to reach its app: longer than it takes itself to give up. */
+const REACH_MS = 10_000;
 
 /** What one worker needs to serve connections, beside what requests need. */
 export interface ConnectionSettings {
@@ -44,7 +47,8 @@ export const NO_WORDS: Words = Object.freeze({ connected: null });
  * balance → connect → copy. Another endpoint is tried as long as nothing has
  * reached the one before.
  */
-export class Connection implements RelayOwner, DialOutcome {
+export class Connection implements RelayOwner, DialOutcome, Recorded {
+  readonly transport = "tcp";
   readonly connection: ConnectionFacts;
   readonly relay: Relay;
   readonly rule: Rule | null;
@@ -74,8 +78,19 @@ export class Connection implements RelayOwner, DialOutcome {
     this.revision = mesh.snapshot.revision;
     this.#settings = settings;
     this.#words = words;
-    this.relay = new Relay(wire, this, { deadlines: mesh.deadlines, idleTimeoutMs: mesh.waits.tunnelIdleMs });
+    this.relay = new Relay(wire, this, {
+      deadlines: mesh.deadlines,
+      idleTimeoutMs: mesh.waits.tunnelIdleMs,
+      reachTimeoutMs: REACH_MS,
+    });
     this.startedAt = mesh.deadlines.recent;
+  }
+
+  get received(): number {
+    return this.relay.received;
+  }
+  get sent(): number {
+    return this.relay.sent;
   }
 
   /** Who answers the events of the downstream's socket. */
@@ -104,11 +119,7 @@ export class Connection implements RelayOwner, DialOutcome {
     const { now } = mesh.deadlines;
     this.cluster ??= this.#choose(this.rule!);
     if (this.attempts === 0) this.cluster.state.budget.deposit(now);
-    const endpoint = pick(this.cluster, mesh.random, now, this.#previous);
-    if (endpoint === null)
-      throw new NoHealthyEndpoint(
-        `Cannot pick an endpoint of "${this.cluster.name}": it has ${this.cluster.endpoints.length}, none with a weight`,
-      );
+    const endpoint = chooseEndpoint(this.cluster, this.#previous, mesh);
     begin(endpoint);
     this.endpoint = endpoint;
     this.attempts++;
@@ -137,15 +148,15 @@ export class Connection implements RelayOwner, DialOutcome {
       this.#failed(new UntrustedPeer(`Cannot use ${endpoint.authority}: it does not speak ${BYTES_PROTOCOL}`));
       return NOBODY;
     }
-    // As an attempt it is over and was good; as a connection it goes on being counted.
-    this.#finish(Outcome.Success);
-    begin(endpoint);
-    this.#attemptOpen = true;
     return this.relay.join(wire, endpoint.identity !== null);
   }
 
   reached(): void {
     this.isReached = true;
+    // As an attempt it is over and was good; as a connection it goes on being counted.
+    this.#finish(Outcome.Success);
+    begin(this.endpoint!);
+    this.#attemptOpen = true;
     if (this.#words.connected !== null) this.relay.greet(this.#words.connected);
     this.#settings.recorder.opened(this);
   }
@@ -217,6 +228,19 @@ export class Connection implements RelayOwner, DialOutcome {
     this.flag = RESPONSE_FLAGS.indexOf(found.flag);
     this.detail = found.detail;
   }
+}
+
+/**
+ * An endpoint for bytes of a client.
+ *
+ * @throws {NoHealthyEndpoint}
+ */
+export function chooseEndpoint(cluster: Cluster, previous: Endpoint | null, mesh: Mesh): Endpoint {
+  const endpoint = pick(cluster, mesh.random, mesh.deadlines.recent, previous);
+  if (endpoint !== null) return endpoint;
+  throw new NoHealthyEndpoint(
+    `Cannot pick an endpoint of "${cluster.name}": it has ${cluster.endpoints.length}, none with a weight`,
+  );
 }
 
 const ENDINGS: Partial<Record<Ending, { readonly flag: (typeof RESPONSE_FLAGS)[number]; readonly detail: string }>> = {

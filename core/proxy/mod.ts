@@ -7,6 +7,8 @@ export { AwaitedAnswer } from "./awaited-answer.ts";
 export { BYTES_PROTOCOL, Connection, type ConnectionOptions, NO_WORDS, type Words } from "./connection.ts";
 export { ConnectionRecorder } from "./connection-record.ts";
 export { Connections } from "./connections.ts";
+export { gatewayDatagrams, serviceDatagrams } from "./datagram-way.ts";
+export { Datagrams, type DatagramWay } from "./datagrams.ts";
 export type { Self } from "./edges.ts";
 export { Egress, type Resolve } from "./egress.ts";
 export { MeshExchange } from "./exchange.ts";

@@ -88,8 +88,13 @@ export class Gateway {
 
   port(number: number): GatewayPort | null {
     const { ports } = this;
-    for (let i = 0; i < ports.length; i++) if (ports[i]!.port === number) return ports[i]!;
+    for (let i = 0; i < ports.length; i++)
+      if (ports[i]!.port === number && ports[i]!.transport !== "udp") return ports[i]!;
     return null;
+  }
+
+  datagramPort(number: number): GatewayPort | null {
+    return this.ports.find(({ port, transport }) => port === number && transport === "udp") ?? null;
   }
 
   /** Whether it would be made the same again. */

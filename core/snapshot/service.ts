@@ -60,6 +60,8 @@ export class Service {
   readonly model: ServiceModel;
   readonly ports: readonly ServicePort[];
   readonly #needs: Needs;
+  /** Ports that connections are made to. */
+  readonly #streams: readonly ServicePort[];
   /** Port for an authority that names none; null without ports. */
   readonly #usual: ServicePort | null;
 
@@ -69,8 +71,12 @@ export class Service {
     this.model = model;
     this.ports = ports;
     this.#needs = needs;
+    this.#streams = ports.filter(({ protocol }) => protocol !== "udp");
     this.#usual =
-      ports.find((port) => port.port === 80) ?? ports.find((port) => port.protocol === "http") ?? ports[0] ?? null;
+      this.#streams.find((port) => port.port === 80) ??
+      this.#streams.find((port) => port.protocol === "http") ??
+      this.#streams[0] ??
+      null;
     Object.freeze(this);
   }
 
@@ -80,9 +86,14 @@ export class Service {
    */
   port(number: number): ServicePort | null {
     if (number === 0) return this.#usual;
-    const ports = this.ports;
+    const ports = this.#streams;
     for (let i = 0; i < ports.length; i++) if (ports[i]!.port === number) return ports[i]!;
     return null;
+  }
+
+  /** The port for datagrams; 0 is the first. */
+  datagramPort(number: number): ServicePort | null {
+    return this.ports.find(({ protocol, port }) => protocol === "udp" && (number === 0 || port === number)) ?? null;
   }
 
   /** Whether it would be made the same again. */

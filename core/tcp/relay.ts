@@ -16,6 +16,8 @@ export interface RelaySettings {
   readonly deadlines: Deadlines;
   /** Without a byte either way for so long, both connections are reset. */
   readonly idleTimeoutMs: number;
+  /** An upstream that says when it is reached has so long for it. */
+  readonly reachTimeoutMs: number;
 }
 
 /** How a relay ended, as the first event that ended it says. */
@@ -77,6 +79,8 @@ export class Relay extends Deadline {
     this.upstream = upstream;
     this.#kept = acknowledged ? [] : null;
     upstream.awaited = acknowledged ? REACHED.length : 0;
+    const { deadlines, idleTimeoutMs, reachTimeoutMs } = this.#settings;
+    deadlines.set(this, acknowledged ? reachTimeoutMs : idleTimeoutMs);
     upstream.link(this.downstream);
     if (!acknowledged) this.#owner.reached(this);
     return upstream;
@@ -105,6 +109,8 @@ export class Relay extends Deadline {
   override expire(): void {
     const { deadlines, idleTimeoutMs } = this.#settings;
     const { now } = deadlines;
+    if (this.upstream !== null && this.#loseUnreached(this.upstream, "it does not say in time that its app is there"))
+      return;
     const left = this.movedAt + idleTimeoutMs - now;
     if (left <= 0) this.abort(Ending.Idle);
     else deadlines.set(this, left, now);
@@ -126,6 +132,7 @@ export class Relay extends Deadline {
   /** The upstream has said that what it is sent arrives. */
   reached(): void {
     this.#kept = null;
+    this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs);
     this.#owner.reached(this);
     this.downstream.readOn();
   }
@@ -147,6 +154,7 @@ export class Relay extends Deadline {
     if (kept === null || side !== this.upstream || !this.isWanted) return false;
     this.upstream = null;
     this.#kept = null;
+    this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs);
     side.forsake();
     this.downstream.unlink(kept);
     this.#owner.unreached(this, problem);

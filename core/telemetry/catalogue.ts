@@ -18,6 +18,10 @@ export interface MeshMetrics {
   readonly handshakesFailed: Family<readonly ["direction", "reason"], Counter>;
   /** HTTP/2 connections ended for what only attacks do. */
   readonly http2Abuse: Family<readonly ["reason"], Counter>;
+  readonly sessions: Family<readonly ["direction"], Counter>;
+  readonly sessionsOpen: Family<readonly ["direction"], Gauge>;
+  readonly datagrams: Family<readonly ["direction", "toward"], Counter>;
+  readonly datagramsDropped: Family<readonly ["direction", "reason"], Counter>;
   readonly logLinesDropped: Family<readonly [], Counter>;
   /** Of the clusters that somebody measures, while they do. */
   readonly clusterRequests: Family<readonly ["cluster", "outcome"], Counter>;
@@ -72,6 +76,20 @@ export function meshMetrics(region: Region): MeshMetrics {
       ["cluster"],
       CLUSTER_MS_BOUNDS,
     ),
+    sessions: region.counter("mesh_udp_sessions_total", "Clients whose datagrams were given an endpoint.", [
+      "direction",
+    ]),
+    sessionsOpen: region.gauge("mesh_udp_sessions_open", "Clients whose datagrams have an endpoint now.", [
+      "direction",
+    ]),
+    datagrams: region.counter("mesh_udp_datagrams_total", "Datagrams sent on, by whom they are for.", [
+      "direction",
+      "toward",
+    ]),
+    datagramsDropped: region.counter("mesh_udp_datagrams_dropped_total", "Datagrams that went nowhere.", [
+      "direction",
+      "reason",
+    ]),
     logLinesDropped: region.counter("mesh_log_lines_dropped_total", "Access log lines that nobody took.", []),
   });
 }

@@ -144,7 +144,11 @@ spec:
   }
 
   expect(said).toEqual(["two", "two", "one"]);
-  const lines = await mesh.caller.lines();
+  const lines = await eventually(async () => {
+    const found = await mesh.caller.lines();
+    if (found.length < 3) throw new Error(`Cannot find three lines: ${found.length}`);
+    return found;
+  });
   expect(lines.map(({ method, path, response_code: code }) => [method, path, code])).toEqual(
     Array.from({ length: 3 }, () => ["GET", "/", 200]),
   );
