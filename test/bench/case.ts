@@ -15,15 +15,16 @@ export interface Case {
   readonly origin: Version;
   /** The first is the one that counts. */
   readonly workloads: readonly Workload[];
-  /** Latency at a fixed rate is measured too. */
+  /** Latency of small requests at a fixed rate is measured too, perhaps while a workload runs beside them. */
   readonly paced: boolean;
+  readonly beside?: Workload;
   /** Ratios of CPU time that DESIGN asks of us, by peer; they hold for the first workload. */
   readonly reach: Readonly<Record<string, number>>;
 }
 
 const SMALL = { policy: false, takes: "http1", origin: "http1", workloads: [VARIED, IDENTICAL], paced: true } as const;
 const CALLS = { policy: false, takes: "http2", origin: "http2", workloads: [GRPC], paced: false } as const;
-const LARGE = { ...SMALL, workloads: [download(1), download(16)], paced: false } as const;
+const LARGE = { ...SMALL, workloads: [download(1), download(16)], beside: download(16) } as const;
 
 export const CASES: readonly Case[] = [
   { ...SMALL, name: "one hop", hops: 1, reach: { HAProxy: 1.0, Envoy: 0.4 } },

@@ -93,11 +93,15 @@ function section(kind: Case, { played, direct }: Report): string {
       ]),
     ),
   );
-  const paced = kind.paced ? [latencies(peers, direct)] : [];
+  const paced = kind.paced ? [latencies(kind, peers, direct)] : [];
   return [`## ${kind.name}\n`, ...cost, ...paced, footprint(peers)].join("\n");
 }
 
-function latencies(peers: readonly (readonly [string, readonly Round[]])[], direct: readonly Latency[]): string {
+function latencies(
+  { beside }: Case,
+  peers: readonly (readonly [string, readonly Round[]])[],
+  direct: readonly Latency[],
+): string {
   const row = (name: string, all: readonly Latency[], cpuAtRate: string): string[] => [
     name,
     ...(["p50", "p90", "p99"] as const).map((quantile) => median(all, (each) => each[quantile]).toFixed(2)),
@@ -106,14 +110,22 @@ function latencies(peers: readonly (readonly [string, readonly Round[]])[], dire
     String(all.reduce((sum, each) => sum + each.errors, 0)),
   ];
   return table(
-    [`${RATE} requests/s, ms`, "p50", "p90", "p99", "p99 of rounds", "CPU us/request", "errors"],
+    [
+      `${RATE} small requests/s${beside ? ` beside bodies of ${beside.name}` : ""}, ms`,
+      "p50",
+      "p90",
+      "p99",
+      "p99 of rounds",
+      "CPU us/request",
+      "errors",
+    ],
     [
       row("direct", direct, ""),
       ...peers.map(([name, rounds]) =>
         row(
           name,
           rounds.map(({ paced }) => paced!.latency),
-          median(rounds, ({ paced }) => paced!.cpu).toFixed(0),
+          beside ? "" : median(rounds, ({ paced }) => paced!.cpu).toFixed(0),
         ),
       ),
     ],

@@ -145,13 +145,13 @@ async function measure(programs: readonly Pinned[], port: number, kind: Case, pl
     load.set(workload, await saturated(programs, port, workload, plan.saturate));
     underLoad = larger(underLoad, memoryOf(programs));
   }
-  return { idle, underLoad, load, paced: kind.paced ? await atRate(programs, port, plan) : null };
+  return { idle, underLoad, load, paced: kind.paced ? await atRate(programs, port, kind, plan) : null };
 }
 
-async function atRate(programs: readonly Pinned[], port: number, plan: Plan): Promise<Paced> {
+async function atRate(programs: readonly Pinned[], port: number, { beside }: Case, plan: Plan): Promise<Paced> {
   await pace(port, 1);
   const before = cpuMicros(programs);
-  const latency = await pace(port, plan.pace);
+  const [latency] = await Promise.all([pace(port, plan.pace), beside?.run(port, plan.pace + 1)]);
   return { latency, cpu: (cpuMicros(programs) - before) / (RATE * plan.pace) };
 }
 
