@@ -13,6 +13,7 @@ const VALID: readonly (readonly string[])[] = [
   ["canary/mesh.yaml", "canary/half.yaml"],
   ["policies"],
   ["edge"],
+  ["egress"],
   ["containers/config"],
 ];
 
@@ -49,6 +50,9 @@ lonely("examples/canary: the weights decide who answers, and move while requests
   expect(half!.v1 + half!.v2).toBe(100);
   expect(tenth!.v2).toBeWithin(1, 30);
   expect(half!.v2).toBeWithin(30, 71);
+  expect(said(steps, "rollout start")).toContain("Promoted");
+  expect(said(steps, "rollout status")).toMatch(/60 % .*held[\s\S]*100 % .*held/);
+  expect(said(steps, "-o yaml")).toMatch(/name: web-v2[\s\S]*weight: 1000/);
 });
 
 lonely("examples/policies: a key is asked for, testers are led to v2, and who asks too often waits", async () => {
@@ -73,6 +77,13 @@ lonely("examples/edge: one proxy serves a directory, and routes by path", async 
   expect(said(steps, "curl http://127.0.0.1:8080/")).toContain('"name":"web"');
   expect(said(steps, "/api/orders")).toContain('"name":"api"');
   expect(said(steps, "mesh validate")).toContain("no problems");
+});
+
+lonely("examples/egress: what is written down may be called, and nothing else", async () => {
+  const steps = await follow("examples/egress/README.md");
+
+  expect(said(steps, "api.payments.example")).toMatch(/"name":"payments".*"x-team":"shop"/);
+  expect(said(steps, "elsewhere.example")).toContain('Cannot call "elsewhere.example": it is not in the mesh');
 });
 
 lonely("README.md: by hand from a control plane to a first policy", async () => {

@@ -34,20 +34,24 @@ export class Backends {
 
   /** The cluster that a reference of a route means, or why it means none. */
   resolve(ref: BackendObject, route: AnyRoute): Resolved {
-    if (!isSubset(ref) && (ref.group !== "" || ref.kind !== "Service")) {
+    if (!isSubset(ref) && !isExternal(ref) && (ref.group !== "" || ref.kind !== "Service")) {
       const kind = ref.group === "" ? ref.kind : `${ref.kind} of ${ref.group}`;
       return broken("InvalidKind", "kind", `must be Service: current value is ${kind}`);
     }
     const namespace = ref.namespace ?? route.namespace;
     const [name, subset] = partsOf(ref);
     const from = { group: GATEWAY_GROUP, kind: route.kind, namespace: route.namespace };
-    if (!this.#grants.permits(from, { group: "", kind: "Service", namespace, name })) {
+    const target = isExternal(ref) ? { group: ref.group, kind: ref.kind } : { group: "", kind: "Service" };
+    const mayRefer = this.#grants.permits(from, { ...target, namespace, name });
+    if (!mayRefer && !isParent(route, namespace, name)) {
       const message = `must be ${route.namespace}, the route's own: no ReferenceGrant lets it refer to ${namespace}`;
       return broken("RefNotPermitted", "namespace", message);
     }
     const service = this.#services.get(`${namespace}/${name}`);
-    if (service === undefined)
-      return broken("BackendNotFound", "name", `must name a Service: there is no Service ${namespace}/${name}`);
+    if (service === undefined || (service.external !== null) !== isExternal(ref)) {
+      const what = `${target.kind === "Service" ? "a" : "an"} ${target.kind}`;
+      return broken("BackendNotFound", "name", `must name ${what}: there is no ${target.kind} ${namespace}/${name}`);
+    }
     const known = service.subsets.map((one) => one.name);
     if (isSubset(ref) && !known.includes(subset)) {
       const message = `must name a subset of Service ${namespace}/${name} (${known.join(", ") || "none"}): current value is "${subset}"`;
@@ -57,8 +61,24 @@ export class Backends {
   }
 }
 
+/** A caller's route back to the Service that it shapes: callers reach that without the route too, so nobody need grant it. */
+function isParent(route: AnyRoute, namespace: string, name: string): boolean {
+  return route.body.spec.parentRefs.some(
+    (parent) =>
+      parent.group === "" &&
+      parent.kind === "Service" &&
+      parent.name === name &&
+      (parent.namespace ?? route.namespace) === namespace,
+  );
+}
+
 function isSubset({ group, kind }: BackendObject): boolean {
   return group === "mesh.dev" && kind === "Subset";
+}
+
+/** A Service outside the mesh. */
+export function isExternal({ group, kind }: Pick<BackendObject, "group" | "kind">): boolean {
+  return group === "mesh.dev" && kind === "ExternalService";
 }
 
 /** `<service>` of kind Service, `<service>.<subset>` of kind Subset: names of Services have no dot. */

@@ -51,3 +51,44 @@ function compiled(spec: string): { readonly service: ServiceModel; readonly clus
   const modelOf = (kind: string) => resources.find((resource) => resource.kind === kind)!.model;
   return { service: modelOf("service") as ServiceModel, cluster: modelOf("cluster") as ClusterModel };
 }
+
+test("routes and policies refer to a service outside the mesh by its kind, and to none by another", () => {
+  const text = `
+apiVersion: mesh.dev/v1
+kind: ExternalService
+metadata: { name: api }
+spec: { hosts: [api.example.com], ports: [{ port: 80 }] }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: api }
+spec:
+  parentRefs: [{ group: mesh.dev, kind: ExternalService, name: api }]
+  rules:
+    - backendRefs:
+        - { group: mesh.dev, kind: ExternalService, name: api, port: 80 }
+        - { name: api, port: 80 }
+---
+apiVersion: mesh.dev/v1
+kind: Fault
+metadata: { name: api }
+spec: { targetRefs: [{ kind: ExternalService, name: api }], delay: { fixed: 1s } }
+---
+apiVersion: mesh.dev/v1
+kind: Fault
+metadata: { name: wrong }
+spec: { targetRefs: [{ kind: Service, name: api }], delay: { fixed: 1s } }
+`;
+  const compiledAll = compile(parseDocuments([{ file: "mesh.yaml", text }]).documents, []);
+  const service = compiledAll.resources.find(({ kind }) => kind === "service")!.model as ServiceModel;
+
+  const [rule] = service.ports[0]!.rules;
+  expect(rule!.id).toBe("HTTPRoute/default/api/0");
+  expect(rule!.backends.map(({ cluster }) => cluster)).toEqual(["default/api:80", null]);
+  expect(rule!.faults?.map(({ id }) => id)).toEqual(["Fault/default/api"]);
+  expect(compiledAll.problems.map(({ message }) => message)).toEqual([
+    "spec.rules[0].backendRefs[1].name must name a Service: there is no Service default/api: its share of requests gets 500",
+    "spec.targetRefs must name something there is: the Fault is attached to nothing",
+    "spec.targetRefs[0].name must name a Service: there is no Service default/api",
+  ]);
+});

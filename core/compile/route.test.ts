@@ -171,6 +171,18 @@ test("a route in another namespace than its Service is for its own callers, and 
   });
 });
 
+test("a caller's route leads back to the Service it shapes without a ReferenceGrant", () => {
+  const back = "- backendRefs: [{name: web, namespace: default, port: 80}]";
+  const other = "- backendRefs: [{name: other, namespace: default, port: 80}]";
+  const options = { namespace: "tests", parent: "namespace: default" };
+
+  const own = compiled(WEB, route("HTTPRoute", back, options));
+  const beside = compiled(WEB, service("other", "[{port: 80}]"), route("HTTPRoute", other, options));
+
+  expect(own.rules[0]?.backends[0]?.cluster).toBe("default/web:80");
+  expect(beside.status[0]?.conditions[1]).toMatchObject({ status: "False", reason: "RefNotPermitted" });
+});
+
 test("sectionName and port choose the port of the parent", () => {
   const two = service("web", "[{name: http-a, port: 80}, {name: http-b, port: 8080}]");
   const shaped = (parent: string) =>

@@ -1,5 +1,5 @@
 import type { Path } from "../config/mod.ts";
-import type { BrokenRef } from "./backend.ts";
+import { type BrokenRef, isExternal } from "./backend.ts";
 import type { CompiledConnectionRule } from "./connection-rule.ts";
 import type { Report } from "./report.ts";
 import type { CompiledRoute, CompiledRoutes } from "./route.ts";
@@ -8,9 +8,9 @@ import type { CompiledRule } from "./rule.ts";
 import { portCluster, type Service, type ServicePort } from "./service.ts";
 import { type Finding, finding, type ParentReference, type RouteParent } from "./status.ts";
 
-/** True for a parent that is a Service: a route of the mesh. */
-export function isService({ group, kind }: ParentRef): boolean {
-  return group === "" && kind === "Service";
+/** True for a parent that is a Service, of the mesh or outside of it: a route of the mesh. */
+export function isService(ref: ParentRef): boolean {
+  return (ref.group === "" && ref.kind === "Service") || isExternal(ref);
 }
 
 /** What a condition says of the references of a route. */
@@ -80,8 +80,8 @@ export class ServiceParents {
   #portsOf(route: AnyRoute, ref: ParentRef, path: Path): readonly string[] {
     const key = `${ref.namespace ?? route.namespace}/${ref.name}`;
     const service = this.#services.get(key);
-    if (service === undefined) {
-      const message = `must name a Service: there is no Service ${key}`;
+    if (service === undefined || (service.external !== null) !== isExternal(ref)) {
+      const message = `must name ${isExternal(ref) ? "an" : "a"} ${ref.kind}: there is no ${ref.kind} ${key}`;
       this.#report.warn(route, [...path, "name"], message, { found: ref.name });
       return [];
     }

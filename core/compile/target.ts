@@ -69,8 +69,9 @@ export function placesOf(
 function placeOf(document: Document, ref: TargetRef, path: Path, targets: Targets, report: Report): Place | null {
   const { namespace } = document;
   const key = `${namespace}/${ref.name}`;
-  const service = ref.kind === "Service" ? targets.services.get(key) : undefined;
-  const route = ref.kind === "Service" ? null : targets.findRoute(ref.kind, namespace, ref.name);
+  const named = isServiceKind(ref.kind) ? targets.services.get(key) : undefined;
+  const service = (named?.external == null) === (ref.kind === "Service") ? named : undefined;
+  const route = isServiceKind(ref.kind) ? null : targets.findRoute(ref.kind, namespace, ref.name);
   if (service === undefined && route === null) {
     report.warn(
       document,
@@ -90,6 +91,10 @@ function placeOf(document: Document, ref: TargetRef, path: Path, targets: Target
   }
   const place = service === undefined ? routeTarget(route!, ref.sectionName) : serviceTarget(service, ref.sectionName);
   return { key: place, service: service ?? null, path };
+}
+
+function isServiceKind(kind: string): boolean {
+  return kind === "Service" || kind === "ExternalService";
 }
 
 function articleOf(kind: string): string {

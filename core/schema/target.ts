@@ -4,6 +4,7 @@ import { dnsSubdomain, expect, object, optional } from "./field.ts";
 /** Kinds that policies attach to, with their groups. */
 const TARGET_GROUPS = {
   Service: "",
+  ExternalService: "mesh.dev",
   HTTPRoute: "gateway.networking.k8s.io",
   GRPCRoute: "gateway.networking.k8s.io",
 } as const;
@@ -11,7 +12,7 @@ const TARGET_GROUPS = {
 type TargetKind = keyof typeof TARGET_GROUPS;
 
 /** `spec.targetRefs` of a policy (Gateway API, policy attachment): in its own namespace, and one at least. */
-export function policyTargets(kinds: readonly TargetKind[] = ["Service", "HTTPRoute", "GRPCRoute"]) {
+export function policyTargets(kinds: readonly TargetKind[] = ["Service", "ExternalService", "HTTPRoute", "GRPCRoute"]) {
   const targetRef = object({
     group: optional(z.string()),
     kind: z.enum(kinds as [TargetKind, ...TargetKind[]]),

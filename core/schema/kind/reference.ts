@@ -62,7 +62,8 @@ export function backendRef<S extends z.core.$ZodLooseShape>(fields: S) {
 export const connectionBackends = list(backendRef({}), "backends", { from: 1, to: 16 });
 
 function wantPort({ group, kind, port }: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void {
-  if (group === "" && kind === "Service" && port === undefined) expect(context, "a port of the Service", ["port"]);
+  const isService = (group === "" && kind === "Service") || kind === "ExternalService";
+  if (isService && port === undefined) expect(context, `a port of the ${kind}`, ["port"]);
 }
 
 /** An object of the own namespace. */

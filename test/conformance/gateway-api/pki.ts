@@ -90,6 +90,7 @@ export function pkiDocuments(pki: Pki): readonly object[] {
     secret(INFRA, "gateway-client-certificate", pki.gateway),
     secret(WEB, "certificate", pki.listener),
     roots(INFRA, "tls-checks-ca-certificate", pki.backend),
+    roots(INFRA, "tls-passthrough-ca-certificate", pki.passthrough),
     roots(INFRA, "mismatch-ca-certificate", pki.stranger),
     roots(INFRA, "client-ca", pki.client),
     roots(INFRA, "other-client-ca", pki.stranger),

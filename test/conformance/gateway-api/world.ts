@@ -102,9 +102,9 @@ async function baseManifests(parts: { readonly mesh: boolean; readonly gateway: 
 
 function placeholder(name: string, gatewayNetwork: string, cluster: Cluster): string {
   if (name === "GATEWAY_CLASS_NAME") return "mesh";
-  const [word, which = ""] = name.split(" ");
+  const [word, which = "", number = "1"] = name.split(" ");
   if (word === "GATEWAY_ADDRESS") return `${gatewayNetwork}.${which}`;
-  if (word === "POD_ADDRESS") return cluster.pods(which)[0]?.address ?? "";
+  if (word === "POD_ADDRESS") return cluster.pods(which)[Number(number) - 1]?.address ?? "";
   throw new Error(`Cannot fill in {${name}}: there is no such placeholder`);
 }
 

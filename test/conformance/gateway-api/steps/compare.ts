@@ -48,7 +48,9 @@ function fieldOf({ fields }: Answer, name: string): string | undefined {
 
 function judgeFields({ answer: wanted }: Request, answer: Answer): void {
   for (const [name, value] of Object.entries(wanted?.headers ?? {})) {
-    same(`response field ${name}`, folded(value), folded(fieldOf(answer, name)));
+    const found = folded(fieldOf(answer, name));
+    if (![value].flat().some((each) => folded(each) === found))
+      throw new Differs(`response field ${name}`, value, found);
   }
   for (const name of wanted?.absent ?? []) same(`response field ${name}`, undefined, fieldOf(answer, name));
 }

@@ -91,8 +91,11 @@ export interface Request extends Way {
     readonly serverName?: string;
     readonly attempts?: number;
   };
-  /** Response fields; `absent` must not be there. */
-  readonly answer?: { readonly headers?: Readonly<Record<string, string>>; readonly absent?: readonly string[] };
+  /** Response fields, of several values any; `absent` must not be there. */
+  readonly answer?: {
+    readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+    readonly absent?: readonly string[];
+  };
   readonly redirect?: {
     readonly scheme?: string;
     readonly host?: string;

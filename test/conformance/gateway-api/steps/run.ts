@@ -1,5 +1,6 @@
 import { type Manifest, referenceOf } from "../manifest.ts";
 import type { World } from "../world.ts";
+import { Differs } from "./compare.ts";
 import { runGrpc } from "./grpc.ts";
 import { runHttp } from "./http.ts";
 import type { Step } from "./model.ts";
@@ -25,6 +26,8 @@ export async function runStep(world: World, step: Step, applied: Manifest[], pat
 async function patch(world: World, text: string, change: object): Promise<void> {
   const { status: _, ...document } = await world.read(referenceOf(text));
   await world.apply([merged(document, change) as Manifest]);
+  const [before, after] = [document, await world.read(referenceOf(text))].map(({ metadata }) => metadata.generation);
+  if (!((after ?? 0) > (before ?? 0))) throw new Differs(`generation of ${text}`, `more than ${before}`, after);
 }
 
 /** JSON merge patch (RFC 7396). */
