@@ -61,8 +61,21 @@ async function changesOf(client: ControlClient, documents: readonly Document[]):
       const key = documentKey(document);
       if (!running.has(`${kind}/${namespace}/${name}`)) return { document: key, change: "created" };
       const before = await client.resource(kind, namespace, name);
-      return { document: key, change: Bun.deepEquals(before.document, document.raw) ? "unchanged" : "changed" };
+      return { document: key, change: isSame(before.document, document.raw) ? "unchanged" : "changed" };
     }),
+  );
+}
+
+type Written = { readonly [field: string]: unknown };
+
+/** True where a document that runs is the one at hand, but for what the mesh has added to it. */
+function isSame(running: unknown, raw: unknown): boolean {
+  const { status: _status, metadata, ...rest } = running as Written;
+  const { status: _own, metadata: own, ...others } = raw as Written;
+  const added = { generation: undefined, creationTimestamp: undefined };
+  return Bun.deepEquals(
+    { ...rest, metadata: { ...(metadata as Written), ...added } },
+    { ...others, metadata: { ...(own as Written), ...added } },
   );
 }
 

@@ -6,7 +6,7 @@ import { builtin, builtinNames } from "../plugins/builtin.ts";
 import { DEFAULT_DATA } from "./client.ts";
 import { DOOR_FLAGS, doorsOf } from "./door.ts";
 import { readText } from "./file.ts";
-import { address, duration, text, withDefault } from "./flag.ts";
+import { address, duration, gatewayAddresses, text, withDefault } from "./flag.ts";
 import { logLevelFlag, processLog, randomBytes } from "./machine.ts";
 import { outputFlag } from "./output.ts";
 import { firstSignal } from "./signals.ts";
@@ -23,6 +23,7 @@ const FLAGS = {
   stream: withDefault(address({ hint: "ADDR", about: "where proxies join and stay connected" }), "0.0.0.0:15012"),
   caCert: text({ hint: "FILE", about: "sign with this authority: its certificate, up to its root, PEM" }),
   caKey: text({ hint: "FILE", about: "key of that authority, PEM" }),
+  gatewayAddresses: gatewayAddresses(),
   certificateLifetime: withDefault(duration({ hint: "TIME", about: "how long a proxy's certificate lives" }), "1h"),
   ...DOOR_FLAGS,
   logLevel: logLevelFlag(),
@@ -59,6 +60,7 @@ function optionsOf(flags: Given<typeof FLAGS>): ControlPlaneOptions {
     ...(given.certificate !== null &&
       given.privateKey !== null && { authority: authorityIn(given.certificate, given.privateKey) }),
     builtins: { builtin, builtinNames: builtinNames() },
+    gatewayAddresses: flags.gatewayAddresses,
     timing: { leafLifetimeMs: flags.certificateLifetime },
     doors: doorsOf(flags),
     log: processLog(flags.logLevel, "control"),

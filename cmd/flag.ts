@@ -1,4 +1,15 @@
-import { ADDRESS, type Address, DURATION, PORT, parseAddress, parseDuration, parsePort } from "../core/config/mod.ts";
+import {
+  ADDRESS,
+  type Address,
+  CIDR,
+  type Cidr,
+  DURATION,
+  PORT,
+  parseAddress,
+  parseCidr,
+  parseDuration,
+  parsePort,
+} from "../core/config/mod.ts";
 
 /**
  * One flag of a verb: how it is spelled, what help says of it, and how what
@@ -55,6 +66,12 @@ export function duration(spelling: Spelling): Flag<number | null> {
 
 export function address(spelling: Spelling): Flag<Address | null> {
   return valued(ADDRESS, parseAddress, spelling);
+}
+
+/** The range from which Gateways get their addresses. */
+export function gatewayAddresses(): Flag<Cidr | null> {
+  const about = "range that Gateways get an address each of; without it they listen where their proxy does";
+  return valued(CIDR, parseCidr, { hint: "CIDR", about });
 }
 
 /** A port of an app: the system cannot choose it. */

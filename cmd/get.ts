@@ -1,4 +1,4 @@
-import type { ControlClient, ResourceRow } from "../core/control/client/mod.ts";
+import type { ControlClient, ResourceRow, ResourceState } from "../core/control/client/mod.ts";
 import { CLIENT_FLAGS, clientOf } from "./client.ts";
 import { choice, toggle, withDefault } from "./flag.ts";
 import { kindOf, namespaceFlag, namespaceFor } from "./kind.ts";
@@ -18,10 +18,11 @@ export const verb = defineVerb({
       choice(FORMATS, {
         short: "o",
         hint: "FORMAT",
-        about: "table for people; yaml and json as documents were written",
+        about: "table for people; yaml and json as documents were written, with their status",
       }),
       "table",
     ),
+    showSecrets: toggle("show what Secrets hold; for administrators"),
     ...CLIENT_FLAGS,
   },
   details: [
@@ -31,7 +32,8 @@ export const verb = defineVerb({
   ].join(" "),
   examples: [
     ["mesh get httproutes -A", "routes of all namespaces"],
-    ["mesh get route web -o yaml", "one document, as it was written"],
+    ["mesh get route web -o yaml", "one document with its status"],
+    ["mesh get gateways", "Gateways with their addresses"],
     ["mesh get endpoints web", "who serves a Service now"],
   ],
   async run({ flags, operands: [word = "", name] }) {
@@ -41,9 +43,9 @@ export const verb = defineVerb({
     if (view !== undefined)
       console.log(await view.show(client, { namespace, name: name ?? "" }, flags.output !== "table"));
     else if (word.toLowerCase() === "all")
-      console.log(await shown(client, await rowsOf(client, null, namespace), flags.output));
-    else if (name === undefined) console.log(await shown(client, await rowsOf(client, word, namespace), flags.output));
-    else console.log(await one(client, word, flags.namespace, name, flags.output));
+      console.log(await shown(client, await rowsOf(client, null, namespace), flags));
+    else if (name === undefined) console.log(await shown(client, await rowsOf(client, word, namespace), flags));
+    else console.log(await one(client, word, name, flags));
     return 0;
   },
 });
@@ -53,22 +55,48 @@ async function rowsOf(client: ControlClient, word: string | null, namespace: str
   return rows.filter((row) => namespace === "" || row.namespace === "" || row.namespace === namespace);
 }
 
-async function one(client: ControlClient, word: string, namespace: string, name: string, format: Format) {
-  const kind = kindOf(word, "get");
-  const detail = await client.resource(kind, namespaceFor(kind, namespace), name);
-  if (format === "table") return rowTable([detail]);
-  return await written(detail.document, format);
+/** How documents are to be shown. */
+interface Shown {
+  readonly namespace: string;
+  readonly output: Format;
+  readonly showSecrets: boolean;
 }
 
-async function shown(client: ControlClient, rows: readonly ResourceRow[], format: Format): Promise<string> {
-  if (format === "table") return rows.length === 0 ? "nothing found" : rowTable(rows);
-  const details = await Promise.all(rows.map(({ kind, namespace, name }) => client.resource(kind, namespace, name)));
-  return await written({ apiVersion: "v1", kind: "List", items: details.map(({ document }) => document) }, format);
+async function one(client: ControlClient, word: string, name: string, { namespace, output, showSecrets }: Shown) {
+  const kind = kindOf(word, "get");
+  const detail = await client.resource(kind, namespaceFor(kind, namespace), name, showSecrets);
+  if (output === "table") return rowTable([detail]);
+  return await written(detail.document, output);
 }
+
+async function shown(
+  client: ControlClient,
+  rows: readonly ResourceRow[],
+  { output, showSecrets }: Shown,
+): Promise<string> {
+  if (output === "table") return rows.length === 0 ? "nothing found" : rowTable(rows);
+  const details = await Promise.all(
+    rows.map(({ kind, namespace, name }) => client.resource(kind, namespace, name, showSecrets)),
+  );
+  return await written({ apiVersion: "v1", kind: "List", items: details.map(({ document }) => document) }, output);
+}
+
+/** Columns that some kinds have are there where one of the rows has them. */
+const STATES: readonly (readonly [column: string, cell: (state: ResourceState) => string | undefined])[] = [
+  ["accepted", ({ accepted }) => accepted],
+  ["programmed", ({ programmed }) => programmed],
+  ["address", ({ addresses }) => addresses?.join(", ")],
+];
 
 function rowTable(rows: readonly ResourceRow[]): string {
-  const cells = rows.map(({ kind, namespace, name, summary, origin }) => [kind, namespace, name, summary, origin]);
-  return tableText(["kind", "namespace", "name", "summary", "from"], cells);
+  const cellOf = ({ state }: ResourceRow, cell: (state: ResourceState) => string | undefined) =>
+    state === undefined ? undefined : cell(state);
+  const states = STATES.filter(([, cell]) => rows.some((row) => cellOf(row, cell) !== undefined));
+  const cells = rows.map((row) => {
+    const { kind, namespace, name, summary, origin } = row;
+    return [kind, namespace, name, ...states.map(([, cell]) => cellOf(row, cell) ?? ""), summary, origin];
+  });
+  return tableText(["kind", "namespace", "name", ...states.map(([column]) => column), "summary", "from"], cells);
 }
 
 async function written(value: unknown, format: Format): Promise<string> {

@@ -1,6 +1,6 @@
 import { childCompiler, type GatewayChoice, type ProxyOptions, type ProxySource, startProxy } from "../core/app/mod.ts";
-import { IP_ADDRESS, isDnsSubdomain, isIpAddress } from "../core/config/mod.ts";
-import { count, list, text, toggle, valued, withDefault } from "./flag.ts";
+import { type Cidr, IP_ADDRESS, isDnsSubdomain, isIpAddress } from "../core/config/mod.ts";
+import { count, gatewayAddresses, list, text, toggle, valued, withDefault } from "./flag.ts";
 import { sameProgram } from "./self.ts";
 import {
   announce,
@@ -35,6 +35,7 @@ export const verb = defineVerb({
       }),
       "0.0.0.0",
     ),
+    gatewayAddresses: gatewayAddresses(),
     gatewayPortOffset: count({ hint: "N", about: "added to every port of a Gateway: 8000 makes 80 port 8080" }),
     upstreamTls: toggle("TLS toward endpoints of which no identity is known, with --identity"),
   },
@@ -56,6 +57,11 @@ export const verb = defineVerb({
     const hasControl = flags.control.length > 0;
     if (hasControl === (flags.config !== null))
       throw new Usage("give either --config DIR or --control HOST:PORT", "proxy");
+    if (hasControl && flags.gatewayAddresses !== null)
+      throw new Usage(
+        "--gateway-addresses needs --config: with --control it is for the control plane to give",
+        "proxy",
+      );
     const isGateway = flags.gateway.length > 0;
     if (flags.config !== null && flags.listen.length === 0 && flags.outbound === null && !isGateway)
       throw new Usage("--listen or --gateway is missing: say ADDR=SERVICE, or the name of a Gateway", "proxy");
@@ -66,7 +72,7 @@ export const verb = defineVerb({
     const sidecar = hasControl ? sidecarPlans(flags, outbound) : sidecarPlans({ ...flags, port: [] }, flags.outbound);
     const options: ProxyOptions = {
       ...commonOptions(flags, log),
-      source: flags.config === null ? await controlSource(flags, log) : filesIn(flags.config),
+      source: flags.config === null ? await controlSource(flags, log) : filesIn(flags.config, flags.gatewayAddresses),
       listeners: [...sidecar, ...listenPlans(flags, credentials !== null || hasControl)],
       gateways: isGateway ? gatewayChoice(flags) : null,
       mayMove: flags.outbound === null ? ["outbound"] : [],
@@ -89,8 +95,9 @@ export const verb = defineVerb({
   },
 });
 
-function filesIn(directory: string): ProxySource {
-  return { kind: "files", directory, compile: childCompiler([...sameProgram(), "compile"]) };
+function filesIn(directory: string, gatewayAddresses: Cidr | null): ProxySource {
+  const pool = gatewayAddresses === null ? [] : ["--gateway-addresses", gatewayAddresses.text];
+  return { kind: "files", directory, compile: childCompiler([...sameProgram(), "compile", ...pool]) };
 }
 
 /** `*`, or a name as the data plane has it. */

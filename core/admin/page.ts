@@ -6,7 +6,7 @@ import type { AdminSources, CertificateFacts, ClusterFacts } from "./source.ts";
 /** For the operator on this machine. */
 export function adminPages(sources: AdminSources): Pages {
   return {
-    "/config": { GET: (url) => json(url, sources.config()) },
+    "/config": { GET: async (url) => json(url, await sources.config()) },
     "/clusters": { GET: async (url) => json(url, (await sources.clusters()).map(clusterPage)) },
     "/certs": { GET: (url) => json(url, sources.certificates().map(certificatePage)) },
     "/drain": {

@@ -2,8 +2,8 @@ import type { Log } from "../base/mod.ts";
 
 /** What the side doors show and do, given by whoever holds it. Answers are plain data for JSON. */
 export interface AdminSources {
-  /** The snapshot that requests read now, with its revision. */
-  config(): unknown;
+  /** The snapshot that requests read now, with its revision and without secrets. */
+  config(): unknown | Promise<unknown>;
   clusters(): readonly ClusterFacts[] | Promise<readonly ClusterFacts[]>;
   certificates(): readonly CertificateFacts[];
   /** Why traffic may not come yet, in words; empty when it may. */

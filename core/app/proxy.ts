@@ -278,6 +278,7 @@ class MeshProxy implements RunningProxy, DataPlane {
       ...(gateways !== null && { gateways: gateways.names }),
       workload: source.workload(inbound),
       announced: this.#options.heldBack !== true,
+      gateways: this.#options.gateways?.names ?? [],
       dataPlane: this,
       clock,
       log,
@@ -378,11 +379,7 @@ class MeshProxy implements RunningProxy, DataPlane {
 
   #sources(): AdminSources {
     return {
-      config: () => ({
-        revision: this.revision,
-        resources: this.#model?.resources ?? [],
-        discovery: this.#discovery?.state() ?? null,
-      }),
+      config: () => this.#shownConfig(),
       clusters: () => this.#planes.clusters(),
       certificates: () => this.#certificates(),
       notReady: () => (this.#isReady ? [] : [this.#discovery?.state().lastError ?? "no configuration yet"]),
@@ -390,6 +387,15 @@ class MeshProxy implements RunningProxy, DataPlane {
       drain: () => this.onDrainAsked?.(),
       log: this.#options.log,
       metrics: () => exposition(this.#aggregate),
+    };
+  }
+
+  async #shownConfig() {
+    const { redacted } = await import("../snapshot/mod.ts");
+    return {
+      revision: this.revision,
+      resources: this.#model?.resources.map(redacted) ?? [],
+      discovery: this.#discovery?.state() ?? null,
     };
   }
 

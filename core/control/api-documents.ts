@@ -2,8 +2,16 @@ import type { Context } from "hono";
 import { hasErrors } from "../config/mod.ts";
 import { type Document, describe, documentKey } from "../schema/mod.ts";
 import { type Api, type ApiEnv, ApiError, type ApiSources, need, readBody } from "./api-request.ts";
-import type { ApplyRequest, ApplyResult, DeleteResult, ResourceDetail, ResourceRow } from "./client/mod.ts";
+import type {
+  ApplyRequest,
+  ApplyResult,
+  DeleteResult,
+  ResourceDetail,
+  ResourceRow,
+  ResourceState,
+} from "./client/mod.ts";
 import type { Outcome, Submission } from "./configuration.ts";
+import { documentShown, stateOf } from "./shown.ts";
 
 /** Documents in and out: apply, validate, get, delete. */
 export function addDocuments(api: Api, sources: ApiSources): void {
@@ -17,8 +25,9 @@ export function addDocuments(api: Api, sources: ApiSources): void {
     return c.json(await submit(c, sources, true));
   });
   api.get("/v1/resources/:kind?/:namespace?/:name?", (c) => {
-    need(c.get("caller"), "viewer");
-    return c.json(show(sources, c.req.param()));
+    const secrets = c.req.query("secrets") === "true";
+    need(c.get("caller"), secrets ? "admin" : "viewer");
+    return c.json(show(sources, c.req.param(), secrets));
   });
   api.delete("/v1/resources/:kind/:namespace/:name?", async (c) => {
     need(c.get("caller"), "operator");
@@ -63,13 +72,19 @@ function refused({ problems }: Outcome): ApiError {
 type Asked = Readonly<Record<"kind" | "namespace" | "name", string | undefined>>;
 
 /** A list, or one document where the name is given, or the last of two parts is the name of a kind without namespace. */
-function show({ plane }: ApiSources, { kind, namespace, name }: Asked): { resources: ResourceRow[] } | ResourceDetail {
+function show(
+  { plane }: ApiSources,
+  { kind, namespace, name }: Asked,
+  secrets: boolean,
+): { resources: ResourceRow[] } | ResourceDetail {
   const { documents } = plane.configuration;
   const ofKind = documents.filter((document) => kind === undefined || isKindCalled(document, kind));
-  const row = (document: Document): ResourceRow => rowOf(document, plane.configuration.isApplied(document));
+  const statusOf = (document: Document) => plane.statuses.of(documentKey(document));
+  const row = (document: Document): ResourceRow =>
+    rowOf(document, plane.configuration.isApplied(document), stateOf(statusOf(document)));
   if (namespace === undefined) return { resources: ofKind.map(row) };
   const found = ofKind.find((document) => isCalled(document, namespace, name));
-  if (found !== undefined) return { ...row(found), document: found.raw };
+  if (found !== undefined) return { ...row(found), document: documentShown(found, statusOf(found), secrets) };
   if (name === undefined) return { resources: ofKind.filter((document) => document.namespace === namespace).map(row) };
   throw new ApiError(404, "not_found", `Cannot find ${kind} ${namespace}/${name}: no such document runs`);
 }
@@ -96,7 +111,7 @@ async function remove(c: Context<ApiEnv>, { plane, audit }: ApiSources): Promise
 function isKindCalled(document: Document, given: string): boolean {
   const kind = document.kind.toLowerCase();
   const asked = given.toLowerCase();
-  return asked === kind || asked === `${kind}s` || asked === `${kind}es`;
+  return [kind, `${kind}s`, `${kind}es`, kind.replace(/y$/, "ies")].includes(asked);
 }
 
 function isCalled(document: Document, namespace: string, name: string | undefined): boolean {
@@ -104,7 +119,7 @@ function isCalled(document: Document, namespace: string, name: string | undefine
   return document.namespace === namespace && document.name === name;
 }
 
-function rowOf(document: Document, applied: boolean): ResourceRow {
+function rowOf(document: Document, applied: boolean, state: ResourceState | null): ResourceRow {
   const [row] = describe([document]);
-  return { ...row!, origin: applied ? "applied" : document.file };
+  return { ...row!, origin: applied ? "applied" : document.file, ...(state === null ? {} : { state }) };
 }

@@ -22,6 +22,7 @@ export type {
   WorkloadModel,
   WorkloadPortModel,
 } from "./model.ts";
+export { redacted } from "./redacted.ts";
 export { SnapshotRejected } from "./rejected.ts";
 export { RouteEntry, Service, ServicePort } from "./service.ts";
 export { emptySnapshot, INITIAL_MESH, Snapshot } from "./snapshot.ts";

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type Log, type LogFields, systemClock } from "../../core/base/mod.ts";
+import { parseCidr } from "../../core/config/mod.ts";
 import { ControlClient } from "../../core/control/client/mod.ts";
 import { type Control, type ControlOptions, type ControlTiming, startControl } from "../../core/control/mod.ts";
 import {
@@ -35,6 +36,8 @@ export interface TestControlOptions {
   /** Taken over from the control plane before. */
   readonly stream?: { readonly host: string; readonly port: number };
   readonly builtins?: ControlOptions["builtins"];
+  /** A range like 127.0.2.0/24. */
+  readonly gatewayAddresses?: string;
 }
 
 const QUICK_CONTROL: Partial<ControlTiming> = {
@@ -57,6 +60,7 @@ export async function testControl(options: TestControlOptions = {}): Promise<Tes
     stream: options.stream ?? LOCAL,
     api: LOCAL,
     builtins: options.builtins ?? { builtin: () => null, builtinNames: [] },
+    gatewayAddresses: parseCidr(options.gatewayAddresses),
     clock: systemClock,
     random: Math.random,
     randomBytes,

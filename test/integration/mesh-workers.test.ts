@@ -46,7 +46,10 @@ async function startPair(folder: Folder, backendPort: number) {
   await folder.write("config/web.yaml", webYaml(backendPort));
   const lines: string[] = [];
   const compile = (directory: string) =>
-    compileDirectory(directory, { builtin: () => null, builtinNames: [] }, systemClock);
+    compileDirectory(directory, {
+      builtins: { builtin: () => null, builtinNames: [] },
+      clock: systemClock,
+    });
   const proxy: RunningProxy = await startProxy({
     source: { kind: "files", directory: join(folder.path, "config"), compile },
     listeners: [

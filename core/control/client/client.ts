@@ -81,8 +81,9 @@ export class ControlClient {
     return (await this.#ask<{ resources: readonly ResourceRow[] }>("GET", `/v1/resources${path}`)).resources;
   }
 
-  resource(kind: string, namespace: string, name: string): Promise<ResourceDetail> {
-    return this.#ask("GET", `/v1/resources/${pathOf(kind, namespace, name)}`);
+  /** One document; the values of a Secret only for an administrator who asks for them. */
+  resource(kind: string, namespace: string, name: string, secrets = false): Promise<ResourceDetail> {
+    return this.#ask("GET", `/v1/resources/${pathOf(kind, namespace, name)}${secrets ? "?secrets=true" : ""}`);
   }
 
   status(): Promise<StatusResult> {

@@ -17,6 +17,7 @@ export type {
   ProxyRow,
   ResourceDetail,
   ResourceRow,
+  ResourceState,
   RevisionResult,
   RolloutRequest,
   RolloutRow,

@@ -41,10 +41,20 @@ export interface ResourceRow {
   readonly summary: string;
   /** File of the config directory, or "applied". */
   readonly origin: string;
+  /** What its status says in short; left out for kinds without one. */
+  readonly state?: ResourceState;
+}
+
+/** A status in words for a table. */
+export interface ResourceState {
+  /** `True`, `False`, or at how many of its parents. */
+  readonly accepted: string;
+  readonly programmed?: string;
+  readonly addresses?: readonly string[];
 }
 
 export interface ResourceDetail extends ResourceRow {
-  /** As it was written. */
+  /** As it was written, with its status. */
   readonly document: unknown;
 }
 
