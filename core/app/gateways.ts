@@ -34,6 +34,22 @@ interface Open {
   readonly bound: Bound;
 }
 
+export interface GatewayPortsOptions {
+  readonly choice: GatewayChoice;
+  readonly planes: Pick<Planes, "open" | "shut">;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Something is bound, or cannot be, that was not so before. */
+  readonly changed?: (state: readonly GatewayState[]) => void;
+}
+
+/** A gateway as it is served here. */
+export interface GatewayState {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly problems: readonly Omit<GatewayProblem, "gateway">[];
+}
+
 /** What could not be bound is tried again after this long: whoever has it may go. */
 const RETRY_MS = 5_000;
 
@@ -46,17 +62,20 @@ export class GatewayPorts {
   readonly #planes: Pick<Planes, "open" | "shut">;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #changed: (state: readonly GatewayState[]) => void;
+  #told = "";
   #open: readonly Open[] = [];
   #problems: readonly GatewayProblem[] = [];
   #turn: Promise<void> = Promise.resolve();
   #retry: Timer | null = null;
   #isClosed = false;
 
-  constructor(choice: GatewayChoice, planes: Pick<Planes, "open" | "shut">, clock: Clock, log: Log) {
-    this.#choice = choice;
-    this.#planes = planes;
-    this.#clock = clock;
-    this.#log = log;
+  constructor(options: GatewayPortsOptions) {
+    this.#choice = options.choice;
+    this.#planes = options.planes;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#changed = options.changed ?? (() => {});
   }
 
   get bound(): readonly Bound[] {
@@ -84,7 +103,21 @@ export class GatewayPorts {
       if (reason !== null) problems.push(this.#problem(plan, reason));
     }
     this.#problems = problems;
+    this.#tell();
     if (problems.length > 0) this.#retry = this.#clock.after(RETRY_MS, () => void this.follow(model));
+  }
+
+  /** By gateway, and only where it is another one than last time. */
+  #tell(): void {
+    const names = new Set([...this.#open.map(({ plan }) => plan.gateway), ...this.#problems.map((one) => one.gateway)]);
+    const state = [...names].sort().map((name) => ({
+      name,
+      addresses: [...new Set(this.#open.filter(({ plan }) => plan.gateway === name).map(({ plan }) => plan.hostname))],
+      problems: this.#problems.filter(({ gateway }) => gateway === name).map(({ gateway: _, ...problem }) => problem),
+    }));
+    const told = JSON.stringify(state);
+    if (told !== this.#told) this.#changed(state);
+    this.#told = told;
   }
 
   /** First what is no more: another gateway may have its place from now on. */

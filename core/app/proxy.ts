@@ -9,7 +9,13 @@ import { Aggregate, type EdgePeer, exposition, Region } from "../telemetry/mod.t
 import type { DirectoryCompiler } from "./compiler/model.ts";
 import { openDoors } from "./doors.ts";
 import { type FileSource, fileSource } from "./files.ts";
-import { chosenGateways, type GatewayChoice, GatewayPorts, type GatewayProblem } from "./gateways.ts";
+import {
+  chosenGateways,
+  type GatewayChoice,
+  GatewayPorts,
+  type GatewayProblem,
+  type GatewayState,
+} from "./gateways.ts";
 import { measuredOf } from "./measured.ts";
 import { Names } from "./names.ts";
 import type { Bound, Credentials, ListenerPlan, PlanePlan } from "./plan.ts";
@@ -154,8 +160,14 @@ class MeshProxy implements RunningProxy, DataPlane {
     const { clock, log, dns } = options;
     this.#names = new Names({ clock, log, resolver: () => nameResolver(dns), changed: () => void this.#refill() });
     const { gateways = null } = options;
-    this.#gateways = gateways === null ? null : new GatewayPorts(gateways, this.#planes, clock, log);
+    this.#gateways = gateways === null ? null : this.#gatewayPorts(gateways);
     this.#gauges();
+  }
+
+  #gatewayPorts(choice: GatewayChoice): GatewayPorts {
+    const { clock, log } = this.#options;
+    const changed = (state: readonly GatewayState[]): void => this.#discovery?.report(state);
+    return new GatewayPorts({ choice, planes: this.#planes, clock, log, changed });
   }
 
   get ready(): Promise<void> {

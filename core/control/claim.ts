@@ -2,6 +2,8 @@ import { isDnsLabel, isIpAddress, isLabelKey, isLabelValue, isPort } from "../co
 import {
   BadFrame,
   type ClusterCounts,
+  type GatewayReport,
+  type GatewaysMessage,
   MAX_HOSTS,
   type Measured,
   type PortClaim,
@@ -63,6 +65,30 @@ export function readMeasured({ clusters }: Partial<Measured>): Measured {
     );
   }
   return { clusters: clusters as Measured["clusters"] };
+}
+
+const MAX_GATEWAYS = 1_000;
+const MAX_PROBLEMS = 1_000;
+
+/** @throws {BadFrame} when it is not as agreed. */
+export function readGateways({ gateways }: Partial<GatewaysMessage>): readonly GatewayReport[] {
+  must(Array.isArray(gateways) && gateways.length <= MAX_GATEWAYS, "gateways");
+  return (gateways as unknown[]).map((value) => {
+    must(isObject(value), "gateways");
+    const { name, addresses, problems } = value as Partial<GatewayReport>;
+    must(typeof name === "string" && name.length <= MAX_HOST_LENGTH, "gateways.name");
+    must(Array.isArray(addresses) && addresses.every(isIpAddress), "gateways.addresses");
+    must(Array.isArray(problems) && problems.length <= MAX_PROBLEMS, "gateways.problems");
+    const told = { name, addresses, problems: (problems as unknown[]).map(readGatewayProblem) };
+    return told as GatewayReport;
+  });
+}
+
+function readGatewayProblem(value: unknown): GatewayReport["problems"][number] {
+  must(isObject(value), "gateways.problems");
+  const { port, address, problem } = value as Partial<GatewayReport["problems"][number]>;
+  must(typeof port === "number" && isIpAddress(address), "gateways.problems");
+  return { port: port as number, address: address as string, problem: String(problem).slice(0, 1000) };
 }
 
 function readHeld(held: unknown): Readonly<Record<ResourceKey, string>> {

@@ -170,6 +170,12 @@ export class Plane implements Reception, StreamHost {
     this.rollouts.measured(stream, counts);
   }
 
+  reported({ peer, gateways }: ProxyStream): void {
+    for (const { name, problems } of gateways)
+      for (const { port, address, problem } of problems)
+        this.log.warn("a gateway port is not served", { proxy: peer.key, gateway: name, port, address, problem });
+  }
+
   answered(): void {
     this.streams.answered();
   }

@@ -6,6 +6,8 @@ import {
   CHUNK_HEAD_BYTES,
   type Fetch,
   Frame,
+  type GatewayReport,
+  type GatewaysMessage,
   type HostsMessage,
   type Link,
   type LinkReader,
@@ -23,7 +25,7 @@ import {
   type WorkloadClaim,
 } from "../discovery/mod.ts";
 import type { Resource } from "../snapshot/mod.ts";
-import { readHosts, readMeasured, readReasons, readWorkload } from "./claim.ts";
+import { readGateways, readHosts, readMeasured, readReasons, readWorkload } from "./claim.ts";
 import { Delivery, type Plan } from "./delivery.ts";
 import type { ControlCounts, ControlObserver } from "./metrics.ts";
 import { needOf } from "./need.ts";
@@ -56,6 +58,8 @@ export interface StreamHost {
   withdraw(stream: ProxyStream, deadlineMs: number): Promise<readonly string[]>;
   /** What a proxy has counted of the clusters that are measured. */
   measured(stream: ProxyStream, counts: Measured): void;
+  /** What a proxy has bound of its gateways is another one: `stream.gateways`. */
+  reported(stream: ProxyStream): void;
   /** A confirmed or refused update, or the end. */
   answered(stream: ProxyStream): void;
   ended(stream: ProxyStream): void;
@@ -84,6 +88,8 @@ export class ProxyStream implements LinkReader {
   readonly peer: StreamPeer;
   readonly connectedAt: number;
   readonly delivery: Delivery;
+  /** What it serves of Gateways, as it says. */
+  gateways: readonly GatewayReport[] = [];
   readonly #link: Link;
   readonly #host: StreamHost;
   readonly #hosts: Set<string>;
@@ -145,6 +151,10 @@ export class ProxyStream implements LinkReader {
         return;
       case Frame.Nack:
         this.#nack(readJson<Nack>(payload));
+        return;
+      case Frame.Gateways:
+        this.gateways = readGateways(readJson<Partial<GatewaysMessage>>(payload));
+        this.#host.reported(this);
         return;
       case Frame.Want:
         this.#want(readHosts(readJson<HostsMessage>(payload).hosts));

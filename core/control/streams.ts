@@ -1,5 +1,5 @@
 import type { Clock } from "../base/mod.ts";
-import type { Measure } from "../discovery/mod.ts";
+import type { GatewayReport, Measure } from "../discovery/mod.ts";
 import type { ProxyStream } from "./proxy-stream.ts";
 import { sequenceOf } from "./published.ts";
 
@@ -18,6 +18,8 @@ export interface ProxyStatus {
   readonly revisionAcked: string;
   /** Set while the newest that was sent is refused. */
   readonly nack: { readonly revision: string; readonly reasons: readonly string[] } | null;
+  /** What it serves of Gateways, and what it cannot. */
+  readonly gateways: readonly GatewayReport[];
 }
 
 /** How far a revision has come. */
@@ -89,6 +91,11 @@ export class Streams {
     for (const stream of this.#open.values()) stream.measure(wanted);
   }
 
+  /** What the proxies that are connected serve of a Gateway. */
+  gateway(name: string): readonly GatewayReport[] {
+    return [...this.#open.values()].flatMap(({ gateways }) => gateways.filter((report) => report.name === name));
+  }
+
   status(): readonly ProxyStatus[] {
     const oldest = this.#clock.now() - this.#goneMs;
     for (const [key, gone] of this.#gone) if (gone.since < oldest) this.#gone.delete(key);
@@ -151,11 +158,12 @@ function hasConfirmed(stream: ProxyStream, sequence: number): boolean {
   return !stream.delivery.fresh && sequenceOf(stream.delivery.acked) >= sequence;
 }
 
-function statusOf({ peer, delivery, connectedAt }: ProxyStream): ProxyStatus {
+function statusOf({ peer, delivery, connectedAt, gateways }: ProxyStream): ProxyStatus {
   const [namespace = "", name = "", proxy = ""] = peer.key.split("/");
   return {
     ...{ name, namespace, proxy, identity: peer.identity, software: peer.software, connected: true },
     ...{ since: connectedAt, revisionSent: delivery.sent, revisionAcked: delivery.acked, nack: delivery.refusal },
+    gateways,
   };
 }
 

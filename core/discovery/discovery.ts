@@ -8,7 +8,7 @@ import { Disk, type LastGood } from "./disk.ts";
 import { Enrol, JoinRefused } from "./enrol.ts";
 import { Hosts, type HostTiming } from "./hosts.ts";
 import type { DataPlane, Source } from "./model.ts";
-import type { Measure, Subscribe, WorkloadClaim } from "./protocol.ts";
+import type { GatewayReport, Measure, Subscribe, WorkloadClaim } from "./protocol.ts";
 import { type Held, reasonsOf, Serving } from "./serving.ts";
 import { type Change, ControlStream } from "./stream.ts";
 import { parseJoinToken } from "./token.ts";
@@ -100,6 +100,8 @@ export interface Discovery extends Source {
    */
   readonly ready: Promise<"disk" | "control">;
   state(): DiscoveryState;
+  /** Tells the control plane what is bound of the gateways, now and whenever it is another one. */
+  report(gateways: readonly GatewayReport[]): void;
   /** Lets others call the workload that was held back by `announced: false`. */
   announce(): void;
   /**
@@ -141,6 +143,7 @@ class ProxyDiscovery implements Discovery {
   #hosts: Hosts;
   #refused: DiscoveryState["refused"] = null;
   #lastError: string | null = null;
+  #gateways: readonly GatewayReport[] = [];
   #measuring: Timer | null = null;
   #withdrawn = false;
   #announced: boolean;
@@ -209,6 +212,11 @@ class ProxyDiscovery implements Discovery {
       lastError: uplink.lastError ?? this.#lastError,
       identity: this.#parts?.rotation.state ?? null,
     };
+  }
+
+  report(gateways: readonly GatewayReport[]): void {
+    this.#gateways = gateways;
+    this.#uplink.stream?.gateways(gateways);
   }
 
   announce(): void {
@@ -338,6 +346,7 @@ class ProxyDiscovery implements Discovery {
         },
       },
     );
+    if (this.#gateways.length > 0) stream.gateways(this.#gateways);
     return stream;
   }
 

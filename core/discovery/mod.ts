@@ -27,6 +27,8 @@ export {
   type FailureCode,
   type Fetch,
   Frame,
+  type GatewayReport,
+  type GatewaysMessage,
   type Hello,
   type HostsMessage,
   type JoinMessage,

@@ -39,6 +39,7 @@ export const Frame = {
   Register: 31,
   Measure: 32,
   Measured: 33,
+  Gateways: 34,
 } as const;
 export type Frame = (typeof Frame)[keyof typeof Frame];
 
@@ -112,6 +113,21 @@ export interface SvidMessage {
   /** Leaf, then intermediates, PEM. */
   readonly certificate: string;
   readonly bundle: string;
+}
+
+/** What a gateway proxy has bound, after every change of it. */
+export interface GatewaysMessage {
+  readonly gateways: readonly GatewayReport[];
+}
+
+/** One Gateway at one proxy. */
+export interface GatewayReport {
+  /** `<namespace>/<name>` */
+  readonly name: string;
+  /** IP addresses its listeners are bound to there; 0.0.0.0 and :: for all of the machine. */
+  readonly addresses: readonly string[];
+  /** Ports of its listeners that cannot be served there, and why. */
+  readonly problems: readonly { readonly port: number; readonly address: string; readonly problem: string }[];
 }
 
 /** What a proxy says of the workload it stands beside; believed only as far as its identity goes. */

@@ -7,6 +7,8 @@ import { readJson } from "./link.ts";
 import {
   CHUNK_HEAD_BYTES,
   Frame,
+  type GatewayReport,
+  type GatewaysMessage,
   MAX_BLOB_BYTES,
   MAX_UPDATE_BYTES,
   type Measure,
@@ -92,6 +94,10 @@ export class ControlStream {
 
   measured(counts: Measured): void {
     this.#conversation.send(Frame.Measured, counts);
+  }
+
+  gateways(gateways: readonly GatewayReport[]): void {
+    this.#conversation.send(Frame.Gateways, { gateways } satisfies GatewaysMessage);
   }
 
   register(workload: WorkloadClaim): void {

@@ -37,12 +37,8 @@ export async function startGatewayPlane(choice: Partial<GatewayChoice> = {}): Pr
     log,
   };
   const planes = localPlanes(plan, host, promptClock());
-  const ports = new GatewayPorts(
-    { names: ["*"], bind: "127.0.0.1", portOffset: 0, ...choice },
-    planes,
-    systemClock,
-    log,
-  );
+  const chosen = { names: ["*"], bind: "127.0.0.1", portOffset: 0, ...choice };
+  const ports = new GatewayPorts({ choice: chosen, planes, clock: systemClock, log });
   let revision = 0;
   return {
     async apply(resources) {

@@ -70,6 +70,12 @@ export interface ProxyRow {
   readonly revisionSent: string;
   readonly revisionAcked: string;
   readonly nack: { readonly revision: string; readonly reasons: readonly string[] } | null;
+  /** What it serves of Gateways, and what it cannot. */
+  readonly gateways: readonly {
+    readonly name: string;
+    readonly addresses: readonly string[];
+    readonly problems: readonly { readonly port: number; readonly address: string; readonly problem: string }[];
+  }[];
 }
 
 export interface StatusResult {
