@@ -83,6 +83,7 @@ async function play(peers: readonly Peer[], origin: Origin) {
     for (const kind of cases) {
       for (const peer of peers) {
         if (kind.policy && peer.policy === undefined) continue;
+        if (kind.bytes && !peer.bytes) continue;
         const round = await quietRound(() => playRound(peer, kind, origin, authority, plan));
         const before = played.get(kind)!.get(peer.name) ?? [];
         played.get(kind)!.set(peer.name, [...before, round]);

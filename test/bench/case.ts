@@ -9,6 +9,8 @@ export interface Case {
   /** Proxies between load and origin; between two of them is mutual TLS. */
   readonly hops: 1 | 2;
   readonly policy: boolean;
+  /** What is in the connections is not read, only copied. */
+  readonly bytes?: true;
   /** What the load speaks; also what two proxies speak with each other, where they do not choose themselves. */
   readonly takes: Version;
   /** What the origin speaks. */
@@ -26,6 +28,8 @@ const SMALL = { policy: false, takes: "http1", origin: "http1", workloads: [VARI
 const CALLS = { policy: false, takes: "http2", origin: "http2", workloads: [GRPC], paced: false } as const;
 const LARGE = { ...SMALL, workloads: [download(1), download(16)], beside: download(16) } as const;
 
+const COPY = { ...LARGE, workloads: [download(16), download(1)], bytes: true } as const;
+
 export const CASES: readonly Case[] = [
   { ...SMALL, name: "one hop", hops: 1, reach: { HAProxy: 1.0, Envoy: 0.4 } },
   { ...SMALL, name: "one hop, one policy", hops: 1, policy: true, reach: {} },
@@ -42,6 +46,7 @@ export const CASES: readonly Case[] = [
   { ...CALLS, name: "gRPC, one hop", hops: 1, reach: { HAProxy: 1.2, Envoy: 0.7 } },
   { ...CALLS, name: "gRPC, mutual TLS, two hops", hops: 2, reach: {} },
   { ...LARGE, name: "large bodies, one hop", hops: 1, reach: {} },
+  { ...COPY, name: "bytes copied, one hop", hops: 1, reach: { HAProxy: 1.5 } },
   { ...LARGE, name: "large bodies, mutual TLS, two hops", hops: 2, reach: {} },
 ];
 

@@ -24,6 +24,8 @@ export interface Hop {
   readonly identity: IdentityFiles;
   /** It runs a policy that looks for the header `x-tester`, which no request of the load has. */
   readonly policy: boolean;
+  /** It copies bytes to the upstream, and reads none of them. */
+  readonly bytes: boolean;
 }
 
 /** Name in the identity of every hop, for the peers that check host names. */
@@ -39,6 +41,8 @@ export interface Peer {
   readonly name: string;
   /** What runs its policy; absent: it takes no part in that case. */
   readonly policy?: string;
+  /** It takes part where bytes are copied. */
+  readonly bytes?: true;
   /** Why it cannot take part; null when it can. */
   lacking(): Promise<string | null>;
   /** The command that runs one hop; its config is written on the way. */

@@ -168,9 +168,18 @@ async function saturated(programs: readonly Pinned[], port: number, workload: Wo
 async function layOut(kind: Case, origin: Origin, authority: Certificates, folder: Folder): Promise<readonly Hop[]> {
   const identity = await authority.issue(SPIFFE_ID, 3600, HOSTNAME);
   const [front, back, plainPort, admin, otherAdmin] = [freePort(), freePort(), freePort(), freePort(), freePort()];
-  const { policy, takes } = kind;
+  const { policy, takes, bytes = false } = kind;
   const upstream = kind.origin === "http1" ? origin.port : origin.grpcPort;
-  const plain = { accepts: "plain", dials: "plain", identity, policy, takes, plainPort, speaks: kind.origin } as const;
+  const plain = {
+    accepts: "plain",
+    dials: "plain",
+    identity,
+    policy,
+    bytes,
+    takes,
+    plainPort,
+    speaks: kind.origin,
+  } as const;
   if (kind.hops === 1) return [{ ...plain, folder, port: front, upstream, admin }];
   const far: Folder = {
     ...folder,

@@ -69,7 +69,7 @@ async function startProxy(authority: Certificates, port: number, upstream: numbe
     identity,
   } as const;
   const log = `${folder.path}/log`;
-  const command = await mesh.command({ ...hop, policy: true });
+  const command = await mesh.command({ ...hop, policy: true, bytes: false });
   return { folder, log, program: startPinned(PROXY_CORE, command, log) };
 }
 

@@ -4,11 +4,18 @@ import { HOSTNAME, type Hop, type Peer } from "../peer.ts";
 
 export const haproxy: Peer = {
   name: "HAProxy",
+  bytes: true,
   lacking: async () => lacking({ programs: ["haproxy"] }),
   async command(hop) {
     await hop.folder.write("identity.pem", hop.identity.certificate + hop.identity.privateKey);
     await hop.folder.write("bundle.pem", hop.identity.bundle);
-    return ["haproxy", "-db", "-q", "-f", await hop.folder.write("haproxy.cfg", config(hop))];
+    return [
+      "haproxy",
+      "-db",
+      "-q",
+      "-f",
+      await hop.folder.write("haproxy.cfg", hop.bytes ? copying(hop) : config(hop)),
+    ];
   },
 };
 
@@ -37,6 +44,25 @@ backend web
 frontend metrics
   bind 127.0.0.1:${admin}
   http-request use-service prometheus-exporter if { path /metrics }
+`;
+}
+
+function copying({ port, plainPort, upstream }: Hop): string {
+  return `
+global
+  nbthread 1
+  maxconn 4096
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+frontend proxy
+  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${plainPort}
+  default_backend web
+backend web
+  server web 127.0.0.1:${upstream}
 `;
 }
 

@@ -3,6 +3,7 @@ import type { Hop, Peer } from "../peer.ts";
 
 export const mesh: Peer = {
   name: "mesh",
+  bytes: true,
   policy: "the builtin canary, an Extism plugin in WASM",
   async lacking() {
     const { stdout } = await runBinary(["--help"]);
@@ -27,12 +28,13 @@ export const mesh: Peer = {
 };
 
 /** Between two of ours, requests share HTTP/2 connections, as proxies of one mesh do by themselves. */
-function resources({ upstream, policy, dials, speaks }: Hop): string {
+function resources({ upstream, policy, dials, speaks, bytes }: Hop): string {
+  const protocol = bytes ? "tcp" : dials === "tls" || speaks === "http2" ? "http2" : "http";
   return `${policy ? CANARY : ""}apiVersion: v1
 kind: Service
 metadata: { name: web }
 spec:
-  ports: [{ name: http, port: 80, appProtocol: ${dials === "tls" || speaks === "http2" ? "http2" : "http"} }]
+  ports: [{ name: http, port: 80, appProtocol: ${protocol} }]
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
@@ -40,7 +42,10 @@ metadata: { name: web-1, labels: { kubernetes.io/service-name: web } }
 addressType: IPv4
 ports: [{ name: http, port: ${upstream} }]
 endpoints: [{ addresses: [127.0.0.1] }]
----
+${bytes ? "" : ROUTE}`;
+}
+
+const ROUTE = `---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: { name: web }
@@ -50,7 +55,6 @@ spec:
     - matches: [{ path: { type: PathPrefix, value: /api } }]
       backendRefs: [{ name: web, port: 80 }]
 `;
-}
 
 const CANARY = `apiVersion: mesh.dev/v1
 kind: Plugin
