@@ -230,6 +230,7 @@ export class WorkerPlane {
   identify(credentials: Credentials): void {
     this.#trust.identify(credentials);
     this.#mesh.self.principal = credentials.spiffeId;
+    this.#upstream.renew();
   }
 
   /** Counts the requests to these clusters from now on, and no others. */

@@ -13,6 +13,7 @@ export class Turns {
   #active = 0;
   #max = Number.POSITIVE_INFINITY;
   #maxWaiting = MAX_WAITING;
+  #isHanding = false;
   readonly #waiting: TurnTaker[] = [];
 
   get isLimited(): boolean {
@@ -50,9 +51,13 @@ export class Turns {
   /** The turn goes to the next; to several where the limit has been raised. */
   leave(): void {
     this.#active--;
+    // One that fails at once leaves before it has come: it must not hand on from within.
+    if (this.#isHanding) return;
+    this.#isHanding = true;
     while (this.#waiting.length > 0 && this.#active < this.#max) {
       this.#active++;
       this.#waiting.shift()!.turnCame();
     }
+    this.#isHanding = false;
   }
 }

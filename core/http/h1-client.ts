@@ -34,6 +34,8 @@ const Phase = { Idle: 0, Head: 1, Body: 2, Tunnel: 3, Dead: 4 } as const;
 export class ClientConnection implements ClientStream, WireOwner {
   /** When it became idle, monotonic ms; the keeper reads it. */
   idleSince = 0;
+  /** When it was opened, monotonic ms; the keeper writes and reads it. */
+  openedAt = 0;
   /** Exchanges it has carried. */
   uses = 0;
 

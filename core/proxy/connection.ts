@@ -1,4 +1,4 @@
-import { begin, type Cluster, type Endpoint, finish, Outcome, pick } from "../cluster/mod.ts";
+import { begin, type Cluster, type Endpoint, finish, NO_HASH, Outcome, pick } from "../cluster/mod.ts";
 import type { ConnectionFacts, Wire, WireOwner } from "../listener/mod.ts";
 import type { Rule } from "../route/mod.ts";
 import { Ending, Relay, type RelayOwner } from "../tcp/mod.ts";
@@ -6,6 +6,7 @@ import { RESPONSE_FLAGS } from "../telemetry/mod.ts";
 import { DialFailure, type DialOutcome } from "../upstream/mod.ts";
 import type { ConnectionRecorder, Recorded } from "./connection-record.ts";
 import { ConnectFailed, NoBackend, NoHealthyEndpoint, NoRoute, UntrustedPeer } from "./failure.ts";
+import { ofText } from "./hash.ts";
 import type { Mesh } from "./mesh.ts";
 import { flagOfFailure, reportBug } from "./rescue.ts";
 import { MAX_ATTEMPTS } from "./retry.ts";
@@ -119,7 +120,7 @@ export class Connection implements RelayOwner, DialOutcome, Recorded {
     const { now } = mesh.deadlines;
     this.cluster ??= this.#choose(this.rule!);
     if (this.attempts === 0) this.cluster.state.budget.deposit(now);
-    const endpoint = chooseEndpoint(this.cluster, this.#previous, mesh);
+    const endpoint = chooseEndpoint(this.cluster, this.#previous, this.connection.remoteHost, mesh);
     begin(endpoint);
     this.endpoint = endpoint;
     this.attempts++;
@@ -235,8 +236,11 @@ export class Connection implements RelayOwner, DialOutcome, Recorded {
  *
  * @throws {NoHealthyEndpoint}
  */
-export function chooseEndpoint(cluster: Cluster, previous: Endpoint | null, mesh: Mesh): Endpoint {
-  const endpoint = pick(cluster, mesh.random, mesh.deadlines.recent, previous);
+export function chooseEndpoint(cluster: Cluster, previous: Endpoint | null, source: string, mesh: Mesh): Endpoint {
+  // Of what a hash may be made of, only the address is there without reading the content.
+  const hashes = cluster.hash?.some(({ type }) => type === "SourceAddress") ?? false;
+  const hash = hashes ? ofText(source) : NO_HASH;
+  const endpoint = pick(cluster, mesh.random, mesh.deadlines.recent, previous, hash);
   if (endpoint !== null) return endpoint;
   throw new NoHealthyEndpoint(
     `Cannot pick an endpoint of "${cluster.name}": it has ${cluster.endpoints.length}, none with a weight`,

@@ -193,7 +193,7 @@ class Session extends Deadline implements Recorded {
       if (this.rule === null) throw new NoRoute("Cannot route the datagram: no rule takes it");
       this.cluster = this.rule.pickBackend(mesh.random)?.cluster ?? null;
       if (this.cluster === null) throw new NoBackend(`Cannot choose a backend of rule "${this.rule.id}"`);
-      const endpoint = chooseEndpoint(this.cluster, null, mesh);
+      const endpoint = chooseEndpoint(this.cluster, null, this.connection.remoteHost, mesh);
       begin(endpoint);
       this.endpoint = endpoint;
       this.attempts = 1;

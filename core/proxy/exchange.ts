@@ -1,5 +1,5 @@
 import { Deadline, NO_BYTES } from "../base/mod.ts";
-import type { Cluster, Endpoint } from "../cluster/mod.ts";
+import type { Cluster, Endpoint, Turns, TurnTaker } from "../cluster/mod.ts";
 import { type ClientStream, type Edits, Exchange, type ServerStream } from "../http/mod.ts";
 import type { HeaderChanges, Plugin, Verdict } from "../plugin/mod.ts";
 import type { Filterable, Permitted } from "../policy/mod.ts";
@@ -31,6 +31,7 @@ export type Stage = (typeof Stage)[keyof typeof Stage];
 
 /** What the flow of an exchange calls back into. */
 export interface Flow {
+  turnCame(exchange: MeshExchange): void;
   connected(exchange: MeshExchange, connection: ClientStream): void;
   connectFailed(exchange: MeshExchange, failure: DialFailure, problem: string): void;
   /** The request has gone on for the first time: its mirrors may see it. */
@@ -56,7 +57,7 @@ class ExchangeTimer extends Deadline {
  * put back behind its record: whoever waits outside of it compares
  * `generation` before touching it again.
  */
-export class MeshExchange extends Exchange implements Waiter, Filterable {
+export class MeshExchange extends Exchange implements Waiter, TurnTaker, Filterable {
   readonly flow: Flow;
   readonly timer: Deadline;
   generation = 0;
@@ -109,6 +110,12 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
   session: SessionToken | null = null;
   /** Where its session is, for the first attempt. */
   pinned: Endpoint | null = null;
+  /** Value of the cookie that is set so that the client comes back to its endpoint; "" without one. */
+  cookie = "";
+  /** Where its cluster limits requests and it has its turn. */
+  turns: Turns | null = null;
+  /** Where it waits for its turn. */
+  queue: Turns | null = null;
   backend: RuleBackend | null = null;
   cluster: Cluster | null = null;
   endpoint: Endpoint | null = null;
@@ -191,6 +198,10 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
     this.flow.connected(this, connection);
   }
 
+  turnCame(): void {
+    this.flow.turnCame(this);
+  }
+
   connectFailed(failure: DialFailure, problem: string): void {
     this.flow.connectFailed(this, failure, problem);
   }
@@ -256,6 +267,9 @@ export class MeshExchange extends Exchange implements Waiter, Filterable {
     this.digest = null;
     this.exhausted = false;
     this.target = null;
+    this.cookie = "";
+    this.turns = null;
+    this.queue = null;
     this.backend = null;
     this.cluster = null;
     this.endpoint = null;

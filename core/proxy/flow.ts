@@ -28,13 +28,15 @@ import { aborted } from "./fault.ts";
 import { forward, forwardBody } from "./forward.ts";
 import { GrpcStatus, grpcStatusIn, grpcTimeoutMs, isGrpc } from "./grpc.ts";
 import { type HedgeFlow, Hedges, hedgeDeadline } from "./hedge.ts";
+import { heed } from "./heed.ts";
 import type { Mesh } from "./mesh.ts";
 import { type MirrorFlow, Mirrors } from "./mirror.ts";
 import { reportBug, rescue } from "./rescue.ts";
 import { askAgain, isBodyLost, policyOf, type RetryCause } from "./retry.ts";
-import { attempt, serve } from "./serve.ts";
+import { attempt, connect, serve } from "./serve.ts";
 import { tellSession } from "./session.ts";
 import { armTimer, expiredWait } from "./timing.ts";
+import { leaveTurn, turnMissed } from "./turn.ts";
 import type { Way } from "./way.ts";
 
 /** Exchanges kept for reuse, per worker. */
@@ -152,6 +154,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
         this.active--;
         this.#record(exchange);
       }
+      if (exchange.turns !== null || exchange.queue !== null) leaveTurn(exchange);
     }
     exchange.clear();
     if (this.#free.length < MAX_FREE) this.#free.push(exchange);
@@ -209,6 +212,22 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
     }
   }
 
+  /** Its cluster has room for it, unless it has ended while it waited: then `ended` gives the turn on. */
+  turnCame(exchange: MeshExchange): void {
+    exchange.turns = exchange.queue;
+    exchange.queue = null;
+    if (exchange.stage !== Stage.Pausing) return;
+    const { generation } = exchange;
+    const { now } = this.#mesh.deadlines;
+    exchange.movedAt = now;
+    try {
+      connect(exchange.permitted!, this.#mesh);
+    } catch (error) {
+      rescue(error, exchange, generation, this.#mesh);
+    }
+    this.#arm(exchange, generation, now);
+  }
+
   connectFailed(exchange: MeshExchange, failure: DialFailure, problem: string): void {
     const endpoint = exchange.endpoint!;
     this.finish(exchange, Outcome.ConnectFailed);
@@ -255,6 +274,10 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
     const { recent } = this.#mesh.deadlines;
     const { generation } = exchange;
     exchange.movedAt = recent;
+    if (exchange.queue !== null) {
+      this.rescue(turnMissed(exchange), exchange);
+      return;
+    }
     if (exchange.attempts === 0 && aborted(exchange)) return;
     this.#attempt(exchange);
     this.#arm(exchange, generation, recent);
@@ -285,9 +308,11 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
       return;
     }
     exchange.answeredAt = exchange.movedAt = this.#mesh.deadlines.now;
+    const grpcStatus = grpcStatusOf(exchange, response);
+    if (response.status === 429 || grpcStatus > 0) heed(exchange, response, grpcStatus, this.#mesh);
     const policy = policyOf(exchange);
     if (policy === null) this.#respond(exchange);
-    else if (!this.#isTriedAgain(exchange, policy, grpcStatusOf(exchange, response))) {
+    else if (!this.#isTriedAgain(exchange, policy, grpcStatus)) {
       // A call may have failed without a word: its trailers tell. Who still talks may wait for the head.
       exchange.held = policy.readsCalls && exchange.isGrpc && exchange.bodySent && response.find(Field.GrpcStatus) < 0;
       if (!exchange.held) this.#respond(exchange);
@@ -347,8 +372,10 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
   responseEnd(exchange: MeshExchange, trailers: Trailers | null): void {
     if (exchange.tunnelled) exchange.upstreamEnded = true;
     else {
-      if (exchange.held && this.#endsUnheard(exchange, trailers)) return;
-      if (trailers !== null) exchange.grpcStatus = grpcStatusOf(exchange, trailers);
+      const grpcStatus = trailers === null ? GrpcStatus.None : grpcStatusOf(exchange, trailers);
+      if (trailers !== null && grpcStatus > 0) heed(exchange, trailers, grpcStatus, this.#mesh);
+      if (exchange.held && this.#endsUnheard(exchange, grpcStatus)) return;
+      if (trailers !== null) exchange.grpcStatus = grpcStatus;
       this.finish(exchange, outcomeFor(exchange.status, exchange.grpcStatus));
       if (exchange.digest !== null) exchange.digest.finish(exchange.status, exchange.grpcStatus);
       exchange.stage = Stage.Over;
@@ -357,9 +384,8 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
   }
 
   /** A call that ended without a message: tried again, or passed on whole. */
-  #endsUnheard(exchange: MeshExchange, trailers: Trailers | null): boolean {
-    const status = trailers === null ? GrpcStatus.None : grpcStatusOf(exchange, trailers);
-    if (this.#isTriedAgain(exchange, policyOf(exchange)!, status)) return true;
+  #endsUnheard(exchange: MeshExchange, grpcStatus: number): boolean {
+    if (this.#isTriedAgain(exchange, policyOf(exchange)!, grpcStatus)) return true;
     this.#respond(exchange);
     return false;
   }

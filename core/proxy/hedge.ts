@@ -94,7 +94,7 @@ export class Hedges {
   answered(copy: MeshExchange): void {
     const exchange = copy.racesFor!;
     const outcome = outcomeOf(copy.response.status);
-    if (exchange.awaited !== null || outcome === Outcome.Success) {
+    if (exchange.awaited !== null || outcome !== Outcome.GatewayError) {
       this.#win(exchange, copy);
       return;
     }

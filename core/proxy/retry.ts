@@ -100,7 +100,7 @@ function pauseBefore(exchange: MeshExchange, answered: boolean, { random, clock 
 const MAX_RETRY_AFTER_MS = 60_000;
 
 /** RFC 9110, section 10.2.3: seconds, or a date; 0 without one. */
-function retryAfterMs(response: ResponseHead, now: number): number {
+export function retryAfterMs(response: ResponseHead, now: number): number {
   const i = response.find(Field.RetryAfter);
   if (i < 0) return 0;
   const value = response.valueText(i);

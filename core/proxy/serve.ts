@@ -1,4 +1,4 @@
-import { begin as count, type Endpoint, pick } from "../cluster/mod.ts";
+import { begin as count, type Endpoint, NO_HASH, pick } from "../cluster/mod.ts";
 import { Method } from "../http/mod.ts";
 import { filterRequest, type Permitted } from "../policy/mod.ts";
 import { answersPreflight, chooseBackend } from "./choose.ts";
@@ -7,8 +7,10 @@ import { Stage } from "./exchange.ts";
 import { NoHealthyEndpoint, Overflow } from "./failure.ts";
 import { meetsFault } from "./fault.ts";
 import { forward } from "./forward.ts";
+import { hashOf } from "./hash.ts";
 import type { Mesh } from "./mesh.ts";
 import { refuse, rescue } from "./rescue.ts";
+import { takesTurn } from "./turn.ts";
 
 /**
  * Serves one exchange. This is the whole life of a request, in order; each
@@ -45,6 +47,11 @@ function begin(exchange: MeshExchange & Permitted, mesh: Mesh): void {
 /** One attempt at an exchange that every policy let through. */
 export function attempt(exchange: MeshExchange & Permitted, mesh: Mesh): void {
   if (exchange.attempts === 0 && !chooseBackend(exchange, mesh)) return; // NoBackend; redirected
+  if (takesTurn(exchange, mesh)) connect(exchange, mesh); //      Overflow; false: it waits for its turn
+}
+
+/** What has its turn goes to an endpoint. */
+export function connect(exchange: MeshExchange & Permitted, mesh: Mesh): void {
   const endpoint = balance(exchange, mesh); //                    NoHealthyEndpoint
   const isPassage = exchange.request.method === Method.Connect;
   const connection = mesh.upstream.connect(exchange, endpoint, exchange, isPassage);
@@ -66,7 +73,8 @@ function balance(exchange: MeshExchange, mesh: Mesh): Endpoint {
   const now = exchange.policies.length === 0 ? mesh.deadlines.recent : mesh.deadlines.now;
   const cluster = exchange.cluster!;
   if (exchange.attempts === 0) cluster.state.budget.deposit(now);
-  const endpoint = exchange.pinned ?? pick(cluster, mesh.random, now, exchange.previous);
+  const hash = cluster.hash === null ? NO_HASH : hashOf(exchange, cluster.hash, mesh.random);
+  const endpoint = exchange.pinned ?? pick(cluster, mesh.random, now, exchange.previous, hash);
   if (endpoint === null) {
     throw new NoHealthyEndpoint(
       `Cannot pick an endpoint of "${cluster.name}": it has ${cluster.endpoints.length}, none with a weight`,

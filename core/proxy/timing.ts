@@ -57,7 +57,12 @@ function attemptDeadline(exchange: MeshExchange): number {
 function quietDeadline(exchange: MeshExchange, waits: Waits): number {
   if (exchange.tunnelled) return exchange.movedAt + waits.tunnelIdleMs;
   if (exchange.stage === Stage.Pausing) return NEVER;
-  return exchange.movedAt + (awaitsHead(exchange) ? waits.responseHeadMs : waits.idleMs);
+  return exchange.movedAt + (awaitsHead(exchange) ? responseHeadMs(exchange, waits) : waits.idleMs);
+}
+
+/** The policy of the cluster may know better. */
+function responseHeadMs({ cluster }: MeshExchange, waits: Waits): number {
+  return cluster?.state.timeouts.responseMs ?? waits.responseHeadMs;
 }
 
 /** On the inbound side the caller's timeouts count: two clocks on one wait would only race. */
@@ -82,7 +87,9 @@ export function expiredWait(exchange: MeshExchange, waits: Waits, now: number): 
   }
   if (now < quietDeadline(exchange, waits)) return null;
   if (awaitsHead(exchange)) {
-    return new RequestTimeout(`Cannot get a response within ${waits.responseHeadMs} ms: ${STAGE_WORDS[stage]}`);
+    return new RequestTimeout(
+      `Cannot get a response within ${responseHeadMs(exchange, waits)} ms: ${STAGE_WORDS[stage]}`,
+    );
   }
   const idle = exchange.tunnelled ? waits.tunnelIdleMs : waits.idleMs;
   return new StreamIdle(`Cannot go on: no byte has moved for ${idle} ms`);

@@ -23,7 +23,7 @@ export interface ClientTls {
 export interface DialSettings {
   readonly client: ClientSettings;
   readonly deadlines: Deadlines;
-  /** TCP and TLS handshakes together. */
+  /** TCP and TLS handshakes together, where the endpoint's cluster says nothing. */
   readonly connectTimeoutMs: number;
   /** Null for an endpoint that is reached in plaintext. */
   readonly tls: (endpoint: Endpoint) => ClientTls | null;
@@ -65,6 +65,7 @@ export class Dial extends Deadline {
   readonly #outcome: DialOutcome;
   #socket: Socket<SocketState> | null = null;
   #over = false;
+  #timeoutMs = 0;
   /**
    * Resolves when the kernel has a connection or has given up: a dial that
    * failed at its deadline may hold its descriptor for two minutes more.
@@ -78,7 +79,8 @@ export class Dial extends Deadline {
   }
 
   connect(endpoint: Endpoint, tls: object | null, verify: Verify | null): void {
-    this.#settings.deadlines.set(this, this.#settings.connectTimeoutMs);
+    this.#timeoutMs = endpoint.home.timeouts.connectMs ?? this.#settings.connectTimeoutMs;
+    this.#settings.deadlines.set(this, this.#timeoutMs);
     const { stage } = this.#settings.client;
     const owned = socketHandlers(() => stage.flush(), this.#settings.bug);
     const state: SocketState = { owner: null };
@@ -131,7 +133,7 @@ export class Dial extends Deadline {
   }
 
   override expire(): void {
-    this.fail(DialFailure.Timeout, `no connection within ${this.#settings.connectTimeoutMs} ms`);
+    this.fail(DialFailure.Timeout, `no connection within ${this.#timeoutMs} ms`);
   }
 
   fail(failure: DialFailure, problem: string): void {

@@ -8,7 +8,7 @@ import type { Pool, PoolSettings, Waiter } from "./pool.ts";
 const HTTP2: ReadonlySet<string> = new Set(["h2", "mesh/h2"]);
 /** Connections to one endpoint, per worker: another is opened where the ones there are full. */
 const MAX_CONNECTIONS = 8;
-/** Half of what a certificate lasts by default. */
+/** For a peer whose certificate is proven once and does not last: half of what it lasts by default. */
 const MAX_AGE_MS = 30 * 60_000;
 /** A peer that knew no HTTP/2 is asked again after this long: it may have been upgraded. */
 const LEGACY_MS = 60_000;
@@ -28,6 +28,8 @@ export class MuxPool implements MuxKeeper {
   readonly #waiting: Waiter[] = [];
   readonly #dials = new Set<Dial>();
   #legacyUntil = 0;
+  /** They have proved what is not the newest any more, and go when another has taken their place. */
+  readonly #stale = new Set<ClientMux>();
   #closing = false;
 
   constructor(endpoint: Endpoint, settings: PoolSettings, legacy: () => Pool) {
@@ -49,20 +51,38 @@ export class MuxPool implements MuxKeeper {
     if (this.#legacyUntil > this.#settings.deadlines.now) return this.#legacy().take(waiter);
     const connection = this.#free();
     if (connection !== null) return connection.open();
-    if (this.#waiting.length >= this.#settings.maxWaiting) return "overflow";
+    if (this.#waiting.length >= this.#maxWaiting) return "overflow";
     this.#waiting.push(waiter);
     this.#dialMore();
     return null;
   }
 
   #free(): ClientMux | null {
-    for (const connection of this.#connections) if (connection.canOpen) return connection;
+    const most = this.#endpoint.home.limits.requestsPerConnection ?? Number.POSITIVE_INFINITY;
+    for (let i = 0; i < this.#connections.length; i++) {
+      const connection = this.#connections[i]!;
+      if (!connection.canOpen) continue;
+      if (connection.uses < most) return connection;
+      // It leaves the list with that: the next has its place.
+      connection.retire();
+      i--;
+    }
     return null;
+  }
+
+  get #maxConnections(): number {
+    return Math.min(MAX_CONNECTIONS, this.#endpoint.home.limits.connectionsPerEndpoint ?? MAX_CONNECTIONS);
+  }
+
+  /** Whoever waits for the first connection waits in no queue. */
+  get #maxWaiting(): number {
+    const { pending } = this.#endpoint.home.limits;
+    return pending === undefined || this.#connections.length === 0 ? this.#settings.maxWaiting : pending;
   }
 
   /** One dial at a time: whoever waits may well fit on one connection. */
   #dialMore(): void {
-    if (this.#dials.size > 0 || this.#connections.length >= MAX_CONNECTIONS) return;
+    if (this.#dials.size > 0 || this.#connections.length >= this.#maxConnections) return;
     if (this.#connections.every(({ isSettled }) => isSettled)) this.#dial();
   }
 
@@ -96,6 +116,7 @@ export class MuxPool implements MuxKeeper {
   /** An older proxy, or a server that knows HTTP/1.1 only. */
   #fallBack(wire: Wire): WireOwner {
     this.#legacyUntil = this.#settings.deadlines.now + LEGACY_MS;
+    this.#replace();
     const [first, ...rest] = this.#waiting.splice(0);
     const connection = this.#legacy().adopt(wire, first ?? null);
     for (const waiter of rest) this.#passOn(waiter);
@@ -127,11 +148,29 @@ export class MuxPool implements MuxKeeper {
   }
 
   /** Also where the peer has said for the first time how many it takes: nobody is served before. */
-  freed(): void {
+  freed(connection: ClientMux): void {
+    if (this.#stale.size > 0 && !this.#stale.has(connection) && connection.canOpen) this.#replace();
     if (this.#waiting.length > 0) this.#serve();
   }
 
+  /**
+   * What its connections have proved is not the newest any more. Idle ones end
+   * now; where one is busy another is opened first, so that nobody waits.
+   */
+  renew(): void {
+    for (const connection of [...this.#connections])
+      if (connection.idle) connection.retire();
+      else this.#stale.add(connection);
+    if (this.#stale.size > 0 && this.#dials.size === 0) this.#dial();
+  }
+
+  #replace(): void {
+    for (const connection of [...this.#stale]) connection.retire();
+    this.#stale.clear();
+  }
+
   leaving(connection: ClientMux): void {
+    this.#stale.delete(connection);
     const i = this.#connections.indexOf(connection);
     if (i >= 0) this.#connections.splice(i, 1);
     this.#leaving.add(connection);
@@ -144,13 +183,20 @@ export class MuxPool implements MuxKeeper {
     if (!connection.isSettled) this.#refused(DialFailure.Refused, "no HTTP/2 is spoken there");
   }
 
+  get idleTimeoutMs(): number {
+    return this.#endpoint.home.timeouts.idleMs ?? this.#settings.idleTimeoutMs;
+  }
+
   /** Ends what is idle, and behind its streams what is old: a certificate is proven once, and does not last. */
   sweep(now: number): void {
-    const idleBefore = now - this.#settings.idleTimeoutMs;
+    const idleBefore = now - this.idleTimeoutMs;
+    const openedBefore = now - (this.#endpoint.home.timeouts.connectionAgeMs ?? MAX_AGE_MS);
     for (const connection of [...this.#connections]) {
       const isIdle = connection.idle && connection.idleSince <= idleBefore;
-      if (isIdle || connection.openedAt <= now - MAX_AGE_MS) connection.retire();
+      if (isIdle || connection.openedAt <= openedBefore) connection.retire();
     }
+    // The dial for its successor has failed.
+    if (this.#stale.size > 0 && this.#dials.size === 0) this.#dial();
   }
 
   close(): void {

@@ -14,6 +14,7 @@ export interface Waiter {
 export interface PoolSettings extends DialSettings {
   /** What HTTP/2 connections of the worker share. */
   readonly http2: Http2Kit;
+  // What holds where the endpoint's cluster says nothing.
   /** An unused connection is closed after this long: keep it below what servers grant. */
   readonly idleTimeoutMs: number;
   /** Connections to one endpoint, per worker. */
@@ -39,6 +40,8 @@ export class Pool implements ConnectionKeeper {
   /** Dials given up whose sockets the kernel still tries to connect: they hold descriptors. */
   #stuck = 0;
   #closing = false;
+  /** Those that were opened before it are not used again. */
+  #renewedAt = Number.NEGATIVE_INFINITY;
 
   constructor(endpoint: Endpoint, settings: PoolSettings) {
     this.endpoint = endpoint;
@@ -57,12 +60,35 @@ export class Pool implements ConnectionKeeper {
   /** A connection that is at hand, or null: then the waiter is told later. */
   take(waiter: Waiter): ClientConnection | null | "overflow" {
     for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
-      if (!connection.dropped) return connection;
+      if (connection.dropped) continue;
+      if (!this.#isSpent(connection)) return connection;
+      connection.close();
     }
-    if (this.#waiting.length >= this.#settings.maxWaiting) return "overflow";
+    if (this.#isFull) return "overflow";
     this.#waiting.push(waiter);
     this.#replenish();
     return null;
+  }
+
+  /** Whoever may have a dial of his own waits in no queue. */
+  get #isFull(): boolean {
+    const { pending } = this.endpoint.home.limits;
+    const queued = this.#waiting.length;
+    return pending === undefined ? queued >= this.#settings.maxWaiting : queued >= pending + Math.max(0, this.#room);
+  }
+
+  /** Connections that may still be opened. */
+  get #room(): number {
+    const most = this.endpoint.home.limits.connectionsPerEndpoint ?? this.#settings.maxConnections;
+    return most - this.#open - this.#stuck;
+  }
+
+  /** It has carried as much, or is as old, as the cluster allows. */
+  #isSpent({ uses, openedAt }: ClientConnection): boolean {
+    const { limits, timeouts } = this.endpoint.home;
+    if (uses >= (limits.requestsPerConnection ?? Number.POSITIVE_INFINITY) || openedAt < this.#renewedAt) return true;
+    const age = timeouts.connectionAgeMs;
+    return age !== undefined && this.#settings.deadlines.recent - openedAt >= age;
   }
 
   /** The waiter wants none any more; a dial under way serves the next. */
@@ -73,8 +99,7 @@ export class Pool implements ConnectionKeeper {
 
   /** One dial for each that waits, as far as the limit goes. */
   #replenish(): void {
-    const room = this.#settings.maxConnections - this.#open - this.#stuck;
-    while (this.#dials.size < this.#waiting.length && this.#dials.size < room) this.#dial();
+    while (this.#dials.size < this.#waiting.length && this.#dials.size < this.#room) this.#dial();
   }
 
   #dial(): void {
@@ -104,6 +129,7 @@ export class Pool implements ConnectionKeeper {
   /** Takes in a connection that was opened, for `waiter` or whoever waits here. */
   adopt(wire: Wire, waiter: Waiter | null): ClientConnection {
     const connection = new ClientConnection(wire, this.#settings.client, this);
+    connection.openedAt = this.#settings.deadlines.recent;
     this.#open++;
     if (waiter === null) this.#offer(connection);
     else waiter.connected(connection);
@@ -111,6 +137,10 @@ export class Pool implements ConnectionKeeper {
   }
 
   #offer(connection: ClientConnection): void {
+    if (connection.uses > 0 && this.#isSpent(connection)) {
+      connection.close();
+      return;
+    }
     const waiter = this.#waiting.shift();
     if (waiter !== undefined) {
       waiter.connected(connection);
@@ -144,9 +174,19 @@ export class Pool implements ConnectionKeeper {
 
   /** Closes what has been idle too long, and ends what lingers as long; the oldest lie in front. */
   sweep(now: number): void {
-    const before = now - this.#settings.idleTimeoutMs;
+    const before = now - this.idleTimeoutMs;
     while (this.#lingering.length > 0 && this.#lingering[0]!.idleSince <= before) this.#lingering.shift()!.abort();
     while (this.#idle.length > 0 && this.#idle[0]!.idleSince <= before) this.#idle.shift()!.close();
+  }
+
+  get idleTimeoutMs(): number {
+    return this.endpoint.home.timeouts.idleMs ?? this.#settings.idleTimeoutMs;
+  }
+
+  /** What its connections have proved is not the newest any more: those that are open carry what they carry, and no more. */
+  renew(): void {
+    this.#renewedAt = this.#settings.deadlines.now;
+    for (const connection of this.#idle.splice(0)) connection.close();
   }
 
   /** The endpoint is gone: idle connections close now, busy ones behind their exchange. */

@@ -126,6 +126,71 @@ describe("a pool", () => {
     await eventually(() => setUp.server.open === 1);
   });
 
+  test("keeps to the limits of its cluster: connections, and those who wait beyond them", async () => {
+    const upstream = upstreamOf();
+    const endpoint = endpointOf(setUp.server.port);
+    endpoint.home.limits = { connectionsPerEndpoint: 2, pending: 1 };
+
+    const taken = [1, 2, 3, 4].map(() => take(upstream, endpoint, waiter()));
+
+    expect(taken).toEqual([null, null, null, "overflow"]);
+    await eventually(() => setUp.server.accepted === 2);
+  });
+
+  test("closes a connection that has carried as many requests as the cluster allows", async () => {
+    const upstream = upstreamOf();
+    const endpoint = endpointOf(setUp.server.port);
+    endpoint.home.limits = { requestsPerConnection: 2 };
+    const connection = await connected(upstream, endpoint);
+
+    exchangeOver(connection);
+    expect(take(upstream, endpoint, waiter())).toBe(connection);
+    exchangeOver(connection);
+
+    expect(connection.dropped).toBe(true);
+    expect(await connected(upstream, endpoint)).not.toBe(connection);
+  });
+
+  test("uses no connection that is older than the cluster allows", async () => {
+    const upstream = upstreamOf();
+    const endpoint = endpointOf(setUp.server.port);
+    endpoint.home.timeouts = { connectionAgeMs: 1_000 };
+    const connection = await connected(upstream, endpoint);
+    exchangeOver(connection);
+    expect(take(upstream, endpoint, waiter())).toBe(connection);
+
+    setUp.clock.advance(1_001);
+    exchangeOver(connection);
+
+    expect(connection.dropped).toBe(true);
+  });
+
+  test("closes what has been idle as long as the cluster says", async () => {
+    const upstream = upstreamOf();
+    const endpoint = endpointOf(setUp.server.port);
+    endpoint.home.timeouts = { idleMs: 1_000 };
+    const connection = await connected(upstream, endpoint);
+    exchangeOver(connection);
+
+    setUp.clock.advance(2_000);
+
+    expect(connection.dropped).toBe(true);
+  });
+
+  test("uses no connection again that has proved an older certificate", async () => {
+    const upstream = upstreamOf();
+    const endpoint = endpointOf(setUp.server.port, "spiffe://cluster.local/ns/default/sa/web");
+    const [idle, busy] = [await passage(upstream, endpoint), await passage(upstream, endpoint)];
+    exchangeOver(idle);
+
+    setUp.clock.advance(1);
+    upstream.renew();
+
+    expect([idle.dropped, busy.dropped]).toEqual([true, false]);
+    exchangeOver(busy);
+    expect(busy.dropped).toBe(true);
+  });
+
   test("without connections is forgotten, and no timer goes on for it", async () => {
     const upstream = upstreamOf();
     exchangeOver(await connected(upstream, endpointOf(setUp.server.port)));
@@ -323,10 +388,10 @@ function upstreamOf(options: Partial<PoolSettings> = {}): Upstream {
   });
 }
 
-function endpointOf(port: number): Endpoint {
+function endpointOf(port: number, identity?: string): Endpoint {
   const workload = { name: "web", namespace: "default", app: "web", version: "" };
   const state = new ClusterState("default/web:80", { ejected() {}, returned() {} });
-  return new Endpoint(state, { address: "127.0.0.1", port, weight: 1, workload });
+  return new Endpoint(state, { address: "127.0.0.1", port, weight: 1, workload, ...(identity ? { identity } : {}) });
 }
 
 interface RecordingWaiter extends Waiter {
@@ -356,6 +421,14 @@ async function connected(upstream: Upstream, endpoint: Endpoint): Promise<Client
   const waiting = waiter();
   const found = take(upstream, endpoint, waiting);
   if (found !== null && found !== "overflow") return found as ClientConnection;
+  await eventually(() => waiting.connection !== null);
+  return waiting.connection!;
+}
+
+/** A connection of its own, in plain HTTP/1.1 whoever the endpoint is. */
+async function passage(upstream: Upstream, endpoint: Endpoint): Promise<ClientConnection> {
+  const waiting = waiter();
+  take(upstream, endpoint, waiting, true);
   await eventually(() => waiting.connection !== null);
   return waiting.connection!;
 }

@@ -58,7 +58,7 @@ export class Upstream extends Deadline {
     if (pool === undefined) {
       pool = new Pool(endpoint, this.#settings);
       pools.set(endpoint, pool);
-      this.#watch();
+      this.#watch(endpoint);
     }
     return pool;
   }
@@ -68,13 +68,22 @@ export class Upstream extends Deadline {
     if (pool === undefined) {
       pool = new MuxPool(endpoint, this.#settings, () => this.#poolOf(this.#pools, endpoint));
       this.#shared.set(endpoint, pool);
-      this.#watch();
+      this.#watch(endpoint);
     }
     return pool;
   }
 
-  #watch(): void {
-    if (!this.isSet) this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs / 2);
+  /** The next sweep comes in time for the connections of an endpoint. */
+  #watch({ home }: Endpoint): void {
+    const { deadlines, idleTimeoutMs } = this.#settings;
+    const { idleMs = idleTimeoutMs, connectionAgeMs = idleTimeoutMs } = home.timeouts;
+    const ms = Math.min(idleMs, connectionAgeMs) / 2;
+    if (!this.isSet || this.deadlineAt > deadlines.recent + ms) deadlines.set(this, ms);
+  }
+
+  /** This proxy has another certificate: connections that have proved the old one are replaced. */
+  renew(): void {
+    for (const pools of this.#all()) for (const [endpoint, pool] of pools) if (endpoint.identity !== null) pool.renew();
   }
 
   /** Keeps the pools of these endpoints; the others close behind what they carry. */
@@ -101,14 +110,14 @@ export class Upstream extends Deadline {
       for (const [endpoint, pool] of pools) {
         pool.sweep(now);
         if (pool.empty) pools.delete(endpoint);
+        else this.#watch(endpoint);
       }
     }
     for (const pool of this.#leaving) {
       pool.sweep(now);
       if (pool.empty) this.#leaving.delete(pool);
     }
-    const left = this.#pools.size + this.#passages.size + this.#shared.size + this.#leaving.size;
-    if (left > 0) this.#watch();
+    if (this.#leaving.size > 0 && !this.isSet) this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs / 2);
   }
 
   #all(): readonly Map<Endpoint, AnyPool>[] {

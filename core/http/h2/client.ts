@@ -71,6 +71,10 @@ export class ClientMux extends Connection {
   get dropped(): boolean {
     return this.over;
   }
+  /** Requests it has carried. */
+  get uses(): number {
+    return (this.#next - 1) >> 1;
+  }
   /** The peer knows extended CONNECT. */
   get takesUpgrades(): boolean {
     return this.peer.takesConnect;

@@ -1,0 +1,28 @@
+import { spare } from "../cluster/mod.ts";
+import type { Fields } from "../http/mod.ts";
+import type { MeshExchange } from "./exchange.ts";
+import { GrpcStatus } from "./grpc.ts";
+import type { Mesh } from "./mesh.ts";
+import { retryAfterMs } from "./retry.ts";
+
+const TOO_MANY_REQUESTS = 429;
+
+/**
+ * Spares an endpoint that says when to come back: 429 with Retry-After, or
+ * RESOURCE_EXHAUSTED with grpc-retry-pushback-ms (gRFC A6). `fields` are those
+ * that bring the status.
+ */
+export function heed(exchange: MeshExchange, fields: Fields, grpcStatus: number, mesh: Mesh): void {
+  const { endpoint, response } = exchange;
+  let ms = 0;
+  if (grpcStatus === GrpcStatus.ResourceExhausted) ms = pushbackMs(fields);
+  else if (response.status === TOO_MANY_REQUESTS) ms = retryAfterMs(response, mesh.clock.now());
+  if (ms > 0 && endpoint !== null) spare(endpoint, ms, mesh.deadlines.recent);
+}
+
+/** Below 0 means that the call is not to be tried again, and says nothing of the endpoint. */
+function pushbackMs(fields: Fields): number {
+  const i = fields.findName("grpc-retry-pushback-ms");
+  const ms = i < 0 ? 0 : Number(fields.valueText(i));
+  return Number.isFinite(ms) ? ms : 0;
+}
