@@ -16,7 +16,10 @@ export type ClusterTraffic = Partial<
   Omit<ClusterModel, "name" | "service" | "endpoints" | "confirmedAt" | "http2" | "tls" | "resolve">
 >;
 /** What it adds to a rule that does not say it itself. */
-export type RuleTraffic = Pick<RuleModel, "requestTimeoutMs" | "backendTimeoutMs" | "retry" | "hedge">;
+export type RuleTraffic = Pick<
+  RuleModel,
+  "requestTimeoutMs" | "backendTimeoutMs" | "retry" | "hedge" | "compareMirrors"
+>;
 
 /** A named group of a Service's endpoints. */
 export interface Subset {
@@ -141,12 +144,13 @@ function given<T extends object>(fields: T): Partial<T> {
   return Object.fromEntries(Object.entries(fields).filter(([, field]) => field !== undefined)) as Partial<T>;
 }
 
-function ruleTraffic({ timeouts, retry, hedge }: Merged): RuleTraffic {
+function ruleTraffic({ timeouts, retry, hedge, compareMirrors }: Merged): RuleTraffic {
   return given({
     requestTimeoutMs: timeouts?.request,
     backendTimeoutMs: timeouts?.backendRequest,
     retry: retry && retryOf(retry),
     hedge: hedge && ({ afterMs: hedge.after, attempts: hedge.attempts } satisfies HedgeModel),
+    compareMirrors: compareMirrors === true ? compareMirrors : undefined,
   }) as RuleTraffic;
 }
 

@@ -107,7 +107,7 @@ describe("a mirror", () => {
   });
 
   test("that is compared is counted and told where it differs", () => {
-    const double = mirrored([{ ...mirror, compare: true }]);
+    const double = mirrored([mirror], { compareMirrors: true });
     const differences: number[] = [];
     for (const [status, text] of [
       [200, "same"],

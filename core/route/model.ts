@@ -17,6 +17,8 @@ export interface RuleModel extends FiltersModel {
   readonly retry?: RetryModel;
   /** A second attempt beside a slow first one. */
   readonly hedge?: HedgeModel;
+  /** Status and body of what mirrors answer are compared with those of the first, and differences counted and logged. */
+  readonly compareMirrors?: true;
   /** Requests of one session go to one endpoint. */
   readonly session?: SessionModel;
   /** Faults on purpose, in order: the first whose match holds and whose chance comes up. */
@@ -65,8 +67,6 @@ export interface MirrorModel {
   readonly name: string;
   /** Share of requests, 0 to 1. */
   readonly fraction: number;
-  /** Status and body of both answers are compared, and differences counted and logged. */
-  readonly compare?: true;
 }
 
 /** HTTPCORSFilter; names and values as the author wrote them. */

@@ -35,7 +35,11 @@ export class RuleBackend {
     this.responseEdits = compileEdits(rule.responseHeaders, model.responseHeaders);
     this.redirect = model.redirect === undefined ? null : new Redirect(model.redirect);
     this.rewrite = compileRewrite(rule.rewrite, model.rewrite);
-    this.mirrors = compileMirrors([...(rule.mirrors ?? []), ...(model.mirrors ?? [])], parts.clusterNamed);
+    this.mirrors = compileMirrors(
+      [...(rule.mirrors ?? []), ...(model.mirrors ?? [])],
+      rule.compareMirrors === true,
+      parts.clusterNamed,
+    );
   }
 }
 

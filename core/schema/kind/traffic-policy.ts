@@ -182,6 +182,8 @@ const spec = object({
   retry: optional(retry),
   retryBudget: optional(retryBudget),
   hedge: optional(hedge),
+  /** What mirrors answer is compared with what the client got; differences are counted and logged. */
+  compareMirrors: optional(z.boolean()),
   timeouts: optional(timeouts),
 });
 
