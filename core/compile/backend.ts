@@ -61,14 +61,16 @@ export class Backends {
   }
 }
 
-/** A caller's route back to the Service that it shapes: callers reach that without the route too, so nobody need grant it. */
-function isParent(route: AnyRoute, namespace: string, name: string): boolean {
-  return route.body.spec.parentRefs.some(
-    (parent) =>
-      parent.group === "" &&
-      parent.kind === "Service" &&
-      parent.name === name &&
-      (parent.namespace ?? route.namespace) === namespace,
+/**
+ * A caller's route back to the Service that it shapes: callers reach that
+ * without the route too, so nobody need grant it. At a Gateway they would be
+ * strangers, so a route that has one as a parent gets nothing by this.
+ */
+function isParent({ namespace: own, body }: AnyRoute, namespace: string, name: string): boolean {
+  const { parentRefs } = body.spec;
+  return (
+    parentRefs.every(({ group, kind }) => group === "" && kind === "Service") &&
+    parentRefs.some((parent) => parent.name === name && (parent.namespace ?? own) === namespace)
   );
 }
 

@@ -177,9 +177,12 @@ test("a caller's route leads back to the Service it shapes without a ReferenceGr
   const options = { namespace: "tests", parent: "namespace: default" };
 
   const own = compiled(WEB, route("HTTPRoute", back, options));
+  const gateway = `${options.parent}}, {kind: Gateway, name: edge`;
+  const exposed = compiled(WEB, route("HTTPRoute", back, { ...options, parent: gateway }));
   const beside = compiled(WEB, service("other", "[{port: 80}]"), route("HTTPRoute", other, options));
 
   expect(own.rules[0]?.backends[0]?.cluster).toBe("default/web:80");
+  expect(exposed.rules[0]?.backends[0]?.cluster).toBeNull();
   expect(beside.status[0]?.conditions[1]).toMatchObject({ status: "False", reason: "RefNotPermitted" });
 });
 
