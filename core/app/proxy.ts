@@ -290,7 +290,6 @@ class MeshProxy implements RunningProxy, DataPlane {
       ...(gateways !== null && { gateways: gateways.names }),
       workload: source.workload(inbound),
       announced: this.#options.heldBack !== true,
-      gateways: this.#options.gateways?.names ?? [],
       dataPlane: this,
       clock,
       log,
