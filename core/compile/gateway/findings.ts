@@ -146,9 +146,9 @@ function acceptedSet({ isAllowed, gateway, listeners }: SetFacts): Finding {
     return finding("Accepted", false, "NotAllowed", "The Gateway takes in no ListenerSet of the namespace");
   if (!isGatewayAccepted(gateway))
     return finding("Accepted", false, "ParentNotAccepted", "The Gateway is not accepted");
-  const invalid = listeners.filter((listener) => !isAccepted(listener));
-  if (invalid.length === listeners.length) return finding("Accepted", false, "ListenersNotValid", notAccepted(invalid));
-  return finding("Accepted", true, "Accepted", invalid.length === 0 ? "" : notAccepted(invalid));
+  const invalid = listeners.filter((listener) => !isServed(listener));
+  if (invalid.length === listeners.length) return finding("Accepted", false, "ListenersNotValid", notServed(invalid));
+  return finding("Accepted", true, "Accepted", invalid.length === 0 ? "" : notServed(invalid));
 }
 
 function programmedSet({ gateway }: SetFacts, accepted: Finding): Finding {
@@ -159,6 +159,10 @@ function programmedSet({ gateway }: SetFacts, accepted: Finding): Finding {
 
 function notAccepted(invalid: readonly Listener[]): string {
   return `Listeners that are not accepted: ${namesOf(invalid)}`;
+}
+
+function notServed(invalid: readonly Listener[]): string {
+  return `Listeners that cannot be served: ${namesOf(invalid)}`;
 }
 
 function namesOf(listeners: readonly Listener[]): string {

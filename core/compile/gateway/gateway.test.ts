@@ -192,7 +192,11 @@ test("a ReferenceGrant lets a Gateway use the certificate of another namespace, 
 
   expect(told(status.listener("edge", "https").conditions)).toContain("ResolvedRefs True ResolvedRefs");
   expect(told(status.set("set").listeners[0]!.conditions)).toContain("ResolvedRefs False RefNotPermitted");
-  expect(told(status.set("set").conditions)).toEqual(["Accepted True Accepted", "Programmed True Programmed"]);
+  // Its only listener has nothing to serve with.
+  expect(told(status.set("set").conditions)).toEqual([
+    "Accepted False ListenersNotValid",
+    "Programmed False ListenersNotValid",
+  ]);
 });
 
 test("clients of HTTPS are checked as the Gateway says, by port", () => {
