@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Glob } from "bun";
-import { follow, runBinary, type Step, testUnless, withoutNamespaces } from "./harness/mod.ts";
+import { follow, lacking, runBinary, type Step, testUnless, withoutNamespaces } from "./harness/mod.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const lonely = testUnless(await withoutNamespaces());
@@ -14,6 +14,7 @@ const VALID: readonly (readonly string[])[] = [
   ["policies"],
   ["edge"],
   ["egress"],
+  ["tcp"],
   ["containers/config"],
 ];
 
@@ -85,6 +86,19 @@ lonely("examples/egress: what is written down may be called, and nothing else", 
   expect(said(steps, "api.payments.example")).toMatch(/"name":"payments".*"x-team":"shop"/);
   expect(said(steps, "elsewhere.example")).toContain('Cannot call "elsewhere.example": it is not in the mesh');
 });
+
+const withRedis = testUnless((await withoutNamespaces()) ?? lacking({ programs: ["redis-server", "redis-cli"] }));
+
+withRedis(
+  "examples/tcp: Redis is reached through the mesh, by a listener and by CONNECT, and moved by a route",
+  async () => {
+    const steps = await follow("examples/tcp/README.md");
+
+    const [before, after] = steps.filter(({ command }) => command === "redis-cli -p 7379 get greeting");
+    expect([before!.stdout, after!.stdout]).toEqual(["hello from the first\n", "hello from the next\n"]);
+    expect(said(steps, "telnet://")).toBe("+PONG\r\n+OK\r\n");
+  },
+);
 
 lonely("README.md: by hand from a control plane to a first policy", async () => {
   const steps = await follow("README.md");
