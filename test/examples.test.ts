@@ -27,10 +27,18 @@ test.each(VALID.map((paths) => [paths]))("the manifests of examples %p have no p
   expect(code).toBe(0);
 });
 
+test("the manifests of examples gateway lack nothing but the certificate that its README makes", async () => {
+  const { code, stdout } = await runBinary(["validate", "examples/gateway"], { cwd: ROOT });
+
+  expect(stdout).toMatch(/There is no Secret default\/shop-certificate\n\n7 documents in 1 file: 1 warning/);
+  expect(code).toBe(0);
+});
+
 test("every example has a README and is among those above", () => {
   const folders = readdirSync(join(ROOT, "examples"));
 
-  expect([...new Set(VALID.flat().map((path) => path.split("/")[0]!))].sort()).toEqual(folders.sort());
+  const known = new Set(["gateway", ...VALID.flat().map((path) => path.split("/")[0]!)]);
+  expect([...known].sort()).toEqual(folders.sort());
   for (const folder of folders) expect(readdirSync(join(ROOT, "examples", folder))).toContain("README.md");
 });
 
@@ -78,6 +86,18 @@ lonely("examples/edge: one proxy serves a directory, and routes by path", async 
   expect(said(steps, "curl http://127.0.0.1:8080/")).toContain('"name":"web"');
   expect(said(steps, "/api/orders")).toContain('"name":"api"');
   expect(said(steps, "mesh validate")).toContain("no problems");
+});
+
+lonely("examples/gateway: HTTP is sent on to HTTPS, whose certificate holds, and the path decides", async () => {
+  const steps = await follow("examples/gateway/README.md");
+
+  expect(said(steps, "mesh validate")).toContain("no problems");
+  expect(said(steps, "curl -i --resolve")).toMatch(
+    /^HTTP\/1\.1 301 [\s\S]*location: https:\/\/shop\.example:8443\/basket/i,
+  );
+  expect(said(steps, "8443/basket")).toContain('"name":"shop"');
+  expect(said(steps, "8443/api/orders")).toMatch(/"name":"api".*"x-forwarded-proto":"https"/);
+  expect(said(steps, "--insecure")).toMatch(/^HTTP\/(1\.1|2) 404/);
 });
 
 lonely("examples/egress: what is written down may be called, and nothing else", async () => {

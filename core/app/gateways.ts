@@ -86,9 +86,15 @@ export class GatewayPorts {
     return this.#problems;
   }
 
-  /** Makes what is bound what the model says, one model after the other. */
+  /**
+   * Makes what is bound what the model says, one model after the other. The
+   * model is served by then: what cannot be bound is a problem, and no refusal.
+   */
   follow(model: SnapshotModel): Promise<void> {
-    this.#turn = this.#turn.then(() => this.#follow(model));
+    const turn = this.#turn.then(() => this.#follow(model));
+    this.#turn = turn.catch((error) =>
+      this.#log.error("the ports of gateways cannot be followed", { reason: messageOf(error) }),
+    );
     return this.#turn;
   }
 
