@@ -95,5 +95,8 @@ async function clear(world: World, applied: readonly Manifest[]): Promise<void> 
   const there = new Set(rows.map(({ kind, namespace, name }) => `${kind}/${namespace}/${name}`));
   const wanted = referencesTo([...world.cluster.slices(applied), ...applied] as Manifest[]);
   const distinct = new Map(wanted.map((each) => [`${each.kind}/${each.namespace}/${each.name}`, each]));
-  await world.delete([...distinct].filter(([key]) => there.has(key)).map(([, reference]) => reference));
+  await world.delete(
+    [...distinct].filter(([key]) => there.has(key)).map(([, reference]) => reference),
+    false,
+  );
 }

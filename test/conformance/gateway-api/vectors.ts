@@ -133,7 +133,11 @@ function statusStep({ check, args }: Status): readonly Step[] {
   const accepted = /^GatewayAnd(HTTP|TLS)?RoutesMustBeAccepted$/.exec(check);
   if (accepted !== null) {
     const gateway = (args[0] as { readonly gateway: Name }).gateway;
-    return [{ accepted: [`Gateway ${route(gateway)}`, `${accepted[1] ?? "GRPC"}Route ${route(args.at(-1))}`] }];
+    const own = `${accepted[1] ?? "GRPC"}Route ${route(args.at(-1))}`;
+    return [
+      { accepted: [`Gateway ${route(gateway)}`] },
+      { status: own, parents: { [route(gateway)]: { Accepted: "True" } } },
+    ];
   }
   if (check === "HTTPRouteMustHaveResolvedRefsConditionsTrue") return [parentStep(args, { ResolvedRefs: "True" })];
   if (check === "HTTPRouteMustHaveCondition") {

@@ -20,7 +20,8 @@ export interface World {
   fill(name: string): string;
   /** Applies documents, and the slices of their Services; resolves when every proxy runs them. */
   apply(manifests: readonly object[]): Promise<void>;
-  delete(references: readonly Reference[]): Promise<void>;
+  /** Takes documents away; resolves when no proxy runs them any more, unless the next change will tell as well. */
+  delete(references: readonly Reference[], waits?: boolean): Promise<void>;
   /** A document as `mesh get -o json` prints it: with its status. */
   read(reference: Reference): Promise<Readable>;
   stop(): Promise<void>;
@@ -63,12 +64,12 @@ export async function startWorld(parts: { readonly mesh: boolean; readonly gatew
       const { revision } = await client.apply({ files: [{ file: "test.yaml", text }] });
       await settled(client, revision);
     },
-    async delete(references) {
+    async delete(references, waits = true) {
       let revision = "";
       for (const { kind, namespace, name } of references.toReversed()) {
         revision = (await client.delete(kind, namespace, name)).revision;
       }
-      if (revision !== "") await settled(client, revision);
+      if (revision !== "" && waits) await settled(client, revision);
     },
     async read({ kind, namespace, name }) {
       return (await client.resource(kind, namespace, name)).document as Readable;
