@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { outcomeOf, readmeOf, readNotYet, readReadme } from "./report.ts";
-import { loadSuite, runTest } from "./suite.ts";
+import { featuresHeld, outcomeOf, readmeOf, readNotYet, readReadme } from "./report.ts";
+import { documentsOf, type Lane, laneOf, loadSuite, runTest, type SuiteTest } from "./suite.ts";
 import { startWorld, type World } from "./world.ts";
 
 const suite = await loadSuite();
@@ -9,16 +9,31 @@ const passing = suite.filter((each) => outcomeOf(each, notYet) === "passed");
 const needs = (feature: string) => passing.some(({ features }) => features.includes(feature));
 
 const started: World[] = [];
+const lanes = new Map<Lane, Promise<void>>();
 beforeAll(async () => {
-  if (passing.length > 0) started.push(await startWorld({ mesh: needs("Mesh"), gateway: needs("Gateway") }));
+  started.push(await startWorld({ mesh: needs("Mesh"), gateway: needs("Gateway") }));
 }, 60_000);
-afterAll(() => Promise.all(started.map((world) => world.stop())));
+afterAll(async () => {
+  for (const world of started) await world.stop();
+});
 
-for (const each of passing) {
-  test(each.name, async () => {
-    await runTest(started[0]!, each);
-  });
-}
+for (const each of passing) test.concurrent(each.name, () => inLane(laneOf(each), each));
+
+test.concurrent("a GatewayClass claims the features whose tests pass, and no others", async () => {
+  const world = started[0]!;
+  const document = {
+    apiVersion: "gateway.networking.k8s.io/v1",
+    kind: "GatewayClass",
+    metadata: { name: "features" },
+    spec: { controllerName: "mesh.dev/gateway-controller" },
+  };
+
+  await world.apply([document]);
+  const { status } = await world.read({ kind: "GatewayClass", namespace: "", name: "features" });
+
+  const claimed = status?.["supportedFeatures"] as readonly { readonly name: string }[];
+  expect(claimed.map(({ name }) => name)).toEqual([...featuresHeld(suite, notYet)]);
+});
 
 test("the table of the README is what the tests say", async () => {
   expect(await readReadme()).toBe(await readmeOf(suite, notYet));
@@ -29,3 +44,20 @@ test("what does not pass yet is a test of the suite", () => {
 
   expect(Object.keys(notYet).filter((name) => !names.has(name))).toEqual([]);
 });
+
+test("tests that run beside each other share no document", () => {
+  const lanesOf = new Map<string, Set<Lane>>();
+  for (const each of suite)
+    for (const document of documentsOf(each))
+      lanesOf.set(document, (lanesOf.get(document) ?? new Set()).add(laneOf(each)));
+
+  expect([...lanesOf].filter(([, own]) => own.size > 1).map(([document]) => document)).toEqual([]);
+});
+
+/** Runs a test behind those of its lane that began before. */
+function inLane(lane: Lane, each: SuiteTest): Promise<void> {
+  const before = lanes.get(lane) ?? Promise.resolve();
+  const run = before.catch(() => {}).then(() => runTest(started[0]!, each));
+  lanes.set(lane, run);
+  return run;
+}

@@ -19,6 +19,24 @@ export function outcomeOf(test: SuiteTest, notYet: Readonly<Record<string, strin
   return why === undefined ? "passed" : { notYet: why };
 }
 
+/** Features that the tests hold: some test of each passes, and what does not is another's fault. */
+export function featuresHeld(tests: readonly SuiteTest[], notYet: Readonly<Record<string, string>>): readonly string[] {
+  const passed = tests.filter((test) => outcomeOf(test, notYet) === "passed");
+  const blamed = new Set(tests.filter((test) => "notYet" in asObject(outcomeOf(test, notYet))).map(blameOf));
+  const named = new Set(passed.flatMap(({ features }) => features));
+  return [...named].filter((feature) => !blamed.has(feature)).sort();
+
+  /** Of the features a test needs, the one that the fewest tests are about. */
+  function blameOf({ features }: SuiteTest): string {
+    const uses = (feature: string): number => tests.filter((test) => test.features.includes(feature)).length;
+    return features.toSorted((a, b) => uses(a) - uses(b))[0] ?? "";
+  }
+}
+
+function asObject(outcome: Outcome): object {
+  return typeof outcome === "string" ? {} : outcome;
+}
+
 /** The README with the table of these outcomes. */
 export async function readmeOf(tests: readonly SuiteTest[], notYet: Readonly<Record<string, string>>): Promise<string> {
   const [before = ""] = (await Bun.file(README).text()).split(MARK);

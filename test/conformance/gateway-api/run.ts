@@ -8,11 +8,12 @@
  * @module
  */
 import { readNotYet, writeReport } from "./report.ts";
-import { loadSuite, runTest } from "./suite.ts";
+import { laneOf, loadSuite, runTest } from "./suite.ts";
 import { startWorld } from "./world.ts";
 
 /** Those that fail should not wait as long as those that must pass may. */
 const PATIENCE_MS = 2500;
+const LANES = ["base", "own", "mesh"] as const;
 
 const words = process.argv.slice(2);
 const names = words.filter((word) => !word.startsWith("--"));
@@ -28,7 +29,16 @@ const world = await startWorld({
 });
 let failed = 0;
 try {
-  for (const test of chosen) {
+  await Promise.all(LANES.map((lane) => runAll(chosen.filter((test) => laneOf(test) === lane))));
+} finally {
+  await world.stop();
+}
+console.log(`${chosen.length - failed} passed, ${failed} failed`);
+if (words.includes("--write")) await writeReport(suite, notYet);
+process.exit(failed === 0 ? 0 : 1);
+
+async function runAll(tests: typeof chosen): Promise<void> {
+  for (const test of tests) {
     const start = performance.now();
     const why = await outcome(test);
     const ms = Math.round(performance.now() - start);
@@ -37,12 +47,7 @@ try {
     else notYet[test.name] = why;
     failed += why === null ? 0 : 1;
   }
-} finally {
-  await world.stop();
 }
-console.log(`${chosen.length - failed} passed, ${failed} failed`);
-if (words.includes("--write")) await writeReport(suite, notYet);
-process.exit(failed === 0 ? 0 : 1);
 
 async function outcome(test: (typeof chosen)[number]): Promise<string | null> {
   try {

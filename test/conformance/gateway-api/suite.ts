@@ -65,6 +65,23 @@ function scriptsIn(text: string, fill: (name: string) => string): readonly Scrip
   return documentsIn(text, fill).filter(({ apiVersion }) => apiVersion === undefined);
 }
 
+/** Gateways of the base manifests, which many tests attach routes to. */
+const SHARED = /\b(same-namespace|all-namespaces|backend-namespaces)\b/;
+export type Lane = "mesh" | "base" | "own";
+
+/** Tests of one lane change the same things and run one after another; lanes run beside each other. */
+export function laneOf({ features, manifests, script, steps }: SuiteTest): Lane {
+  if (features.includes("Mesh")) return "mesh";
+  return SHARED.test([...manifests, script, JSON.stringify(steps)].join()) ? "base" : "own";
+}
+
+/** What a test applies at its start, for those who must know before. */
+export function documentsOf({ manifests, script }: SuiteTest): readonly string[] {
+  const texts = [...manifests, script].flatMap((text) => documentsIn(text, () => ""));
+  const own = texts.filter((each): each is Manifest => each.apiVersion !== undefined);
+  return own.map(({ kind, metadata }) => `${kind}/${metadata.namespace}/${metadata.name}`);
+}
+
 /** How long a test waits for what it expects. */
 export const PATIENCE_MS = 5000;
 

@@ -12,7 +12,6 @@ export type Step =
   /** Documents that must be Accepted, with all references resolved; Gateways also Programmed. */
   | { readonly accepted: readonly string[] }
   | StatusStep
-  | FeaturesStep
   | HttpStep
   | GrpcStep
   | SocketStep;
@@ -39,11 +38,6 @@ export interface ListenerStatus {
   readonly conditions?: Conditions;
   readonly attached?: number;
   readonly kinds?: readonly string[];
-}
-
-/** supportedFeatures of a GatewayClass: sorted, without doubles, with these among them. */
-export interface FeaturesStep {
-  readonly features: readonly string[];
 }
 
 /** Where a client stands and goes: to a Gateway, or through the sidecar of a workload. */

@@ -5,7 +5,7 @@ import { runGrpc } from "./grpc.ts";
 import { runHttp } from "./http.ts";
 import type { Step } from "./model.ts";
 import { runSocket } from "./socket.ts";
-import { runAccepted, runFeatures, runStatus } from "./status.ts";
+import { runAccepted, runStatus } from "./status.ts";
 
 /** One step; what it applied is written down for the end of its test. */
 export async function runStep(world: World, step: Step, applied: Manifest[], patienceMs: number): Promise<void> {
@@ -16,7 +16,6 @@ export async function runStep(world: World, step: Step, applied: Manifest[], pat
   else if ("patch" in step) await patch(world, step.patch, step.with);
   else if ("accepted" in step) await runAccepted(world, step.accepted, patienceMs);
   else if ("status" in step) await runStatus(world, step, patienceMs);
-  else if ("features" in step) await runFeatures(world, step, patienceMs);
   else if ("calls" in step) await runGrpc(world, step, patienceMs);
   else if ("requests" in step) await runHttp(world, step, patienceMs);
   else if ("tcp" in step || "udp" in step) await runSocket(world, step, patienceMs);

@@ -2,7 +2,7 @@ import { eventually } from "../../../harness/mod.ts";
 import { INFRA, type Reference, referenceOf } from "../manifest.ts";
 import type { Readable, World } from "../world.ts";
 import { Differs, same } from "./compare.ts";
-import type { Conditions, FeaturesStep, ListenerStatus, StatusStep } from "./model.ts";
+import type { Conditions, ListenerStatus, StatusStep } from "./model.ts";
 
 interface Condition {
   readonly type: string;
@@ -80,15 +80,6 @@ function judgeParentsAccepted(document: Readable, status: Readonly<Record<string
     same("controllerName", CONTROLLER, parent.controllerName);
     judgeConditions(`${nameOf(parent)}: `, { Accepted: "True", ResolvedRefs: "True" }, parent.conditions, document);
   }
-}
-
-export function runFeatures(world: World, step: FeaturesStep, patienceMs: number): Promise<void> {
-  return judged(world, "GatewayClass mesh", patienceMs, ({ status = {} }) => {
-    const names = ((status["supportedFeatures"] ?? []) as readonly { readonly name: string }[]).map(({ name }) => name);
-    same("supportedFeatures", [...new Set(names)].sort(), names);
-    const missing = step.features.filter((name) => !names.includes(name));
-    same("features that are missing", [], missing);
-  });
 }
 
 async function judged(
