@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { featuresHeld, outcomeOf, readmeOf, readNotYet, readReadme } from "./report.ts";
-import { documentsOf, type Lane, laneOf, loadSuite, runTest, type SuiteTest } from "./suite.ts";
+import { documentsOf, type Lane, laneOf, loadSuite, runTest } from "./suite.ts";
 import { startWorld, type World } from "./world.ts";
 
 const suite = await loadSuite();
@@ -9,17 +9,34 @@ const passing = suite.filter((each) => outcomeOf(each, notYet) === "passed");
 const needs = (feature: string) => passing.some(({ features }) => features.includes(feature));
 
 const started: World[] = [];
-const lanes = new Map<Lane, Promise<void>>();
+/** Of every test, what it came to: all lanes run from the start, whatever order the tests are asked in. */
+const outcomes = new Map<string, Promise<void>>();
 beforeAll(async () => {
-  started.push(await startWorld({ mesh: needs("Mesh"), gateway: needs("Gateway") }));
+  const world = await startWorld({ mesh: needs("Mesh"), gateway: needs("Gateway") });
+  started.push(world);
+  const ends = new Map<Lane, Promise<void>>();
+  for (const each of passing) {
+    const before = ends.get(laneOf(each)) ?? Promise.resolve();
+    const outcome = before.then(() => runTest(world, each));
+    outcomes.set(each.name, outcome);
+    ends.set(
+      laneOf(each),
+      outcome.catch(() => {}),
+    );
+  }
 }, 60_000);
 afterAll(async () => {
+  await Promise.allSettled(outcomes.values());
   for (const world of started) await world.stop();
 });
 
-for (const each of passing) test.concurrent(each.name, () => inLane(laneOf(each), each));
+for (const { name } of passing) {
+  test(name, async () => {
+    await outcomes.get(name);
+  });
+}
 
-test.concurrent("a GatewayClass claims the features whose tests pass, and no others", async () => {
+test("a GatewayClass claims the features whose tests pass, and no others", async () => {
   const world = started[0]!;
   const document = {
     apiVersion: "gateway.networking.k8s.io/v1",
@@ -53,11 +70,3 @@ test("tests that run beside each other share no document", () => {
 
   expect([...lanesOf].filter(([, own]) => own.size > 1).map(([document]) => document)).toEqual([]);
 });
-
-/** Runs a test behind those of its lane that began before. */
-function inLane(lane: Lane, each: SuiteTest): Promise<void> {
-  const before = lanes.get(lane) ?? Promise.resolve();
-  const run = before.catch(() => {}).then(() => runTest(started[0]!, each));
-  lanes.set(lane, run);
-  return run;
-}
