@@ -4,8 +4,9 @@ import type { Wire, WireOwner } from "../listener/mod.ts";
 import { type Dial, DialFailure, dial } from "./dial.ts";
 import type { Pool, PoolSettings, Waiter } from "./pool.ts";
 
-/** What TLS calls HTTP/2, outside and inside the mesh. */
-const HTTP2: ReadonlySet<string> = new Set(["h2", "mesh/h2"]);
+/** What TLS calls HTTP/2, inside and outside the mesh. */
+const MESH = "mesh/h2";
+const HTTP2: ReadonlySet<string> = new Set(["h2", MESH]);
 /** Connections to one endpoint, per worker: another is opened where the ones there are full. */
 const MAX_CONNECTIONS = 8;
 /** For a peer whose certificate is proven once and does not last: half of what it lasts by default. */
@@ -95,7 +96,7 @@ export class MuxPool implements MuxKeeper {
     const attempt = dial(this.#endpoint, "http2", this.#settings, {
       opened: (wire, protocol) => {
         this.#dials.delete(attempt);
-        return protocol === null || HTTP2.has(protocol) ? this.#opened(wire, protocol !== null) : this.#fallBack(wire);
+        return protocol === null || HTTP2.has(protocol) ? this.#opened(wire, protocol) : this.#fallBack(wire);
       },
       failed: (failure, problem) => {
         this.#dials.delete(attempt);
@@ -105,9 +106,10 @@ export class MuxPool implements MuxKeeper {
     this.#dials.add(attempt);
   }
 
-  #opened(wire: Wire, secure: boolean): WireOwner {
+  #opened(wire: Wire, protocol: string | null): WireOwner {
     const { client, http2 } = this.#settings;
-    const connection = new ClientMux(wire, { handler: client.handler, kit: http2, secure, keeper: this });
+    const [secure, isMesh] = [protocol !== null, protocol === MESH];
+    const connection = new ClientMux(wire, { handler: client.handler, kit: http2, secure, isMesh, keeper: this });
     this.#connections.push(connection);
     if (this.#closing && this.#waiting.length === 0) connection.retire();
     return connection;

@@ -537,6 +537,28 @@ describe("a client that attacks", () => {
     expect((await client.response(1)).status).toBe("431");
   });
 
+  test("by reading nothing of what it asked for is given up in the end, and counted", async () => {
+    const sent = { bytes: 0 };
+    await using backend = await startBackend(async (_, to) => {
+      const piece = Buffer.alloc(1024 * 1024);
+      await to.write(`HTTP/1.1 200 OK\r\nContent-Length: ${64 * piece.length}\r\n\r\n`);
+      for (let i = 0; i < 64; i++, sent.bytes += piece.length) await to.write(piece);
+    });
+    await using plane = await startPlane(backend.port);
+    await using client = await connectHttp2(plane.port, [[4, 0x7fffffff]]);
+    client.write(frame(WINDOW_UPDATE, 0, 0, uint32(0x7fff0000 - 65_535)));
+    client.request(get("/"));
+    await eventually(() => client.frames.some(({ type }) => type === DATA));
+    client.socket.pause();
+    await standsStill(sent);
+
+    plane.skip(300_001);
+    plane.skip(300_001);
+
+    await eventually(async () => (await plane.metric("mesh_http2_abuse_total", { reason: "stalled" })) === 1);
+    await eventually(() => plane.active === 0);
+  });
+
   test("by a hundred streams of 16 MB each and no window costs next to nothing", async () => {
     const { backend, plane } = setUp;
     const big = Buffer.alloc(16 * 1024 * 1024);
@@ -556,6 +578,17 @@ describe("a client that attacks", () => {
     expect(process.memoryUsage.rss() - before).toBeLessThan(64 * 1024 * 1024);
   });
 });
+
+/** Nothing more is taken of what is sent. */
+async function standsStill(sent: { readonly bytes: number }): Promise<void> {
+  let last = -1;
+  let still = 0;
+  await eventually(() => {
+    still = sent.bytes === last ? still + 1 : 0;
+    last = sent.bytes;
+    return still > 30;
+  });
+}
 
 describe("a connection", () => {
   test("whose streams break goes on with the others", async () => {

@@ -24,15 +24,28 @@ export interface Http2ClientSettings {
   readonly handler: ResponseHandler;
   readonly kit: Http2Kit;
   readonly secure: boolean;
+  /** The peer is a proxy of the mesh. */
+  readonly isMesh: boolean;
   readonly keeper: MuxKeeper;
 }
 
 /** Streams we open on a connection, whatever more the peer would take. */
 const MOST_STREAMS = 1_000;
 const SETTINGS_TIMEOUT_MS = 5_000;
-/** A connection that owes answers and says nothing is asked whether it lives. */
-const QUIET_MS = 20_000;
-const PING_TIMEOUT_MS = 10_000;
+
+/** When a connection that owes answers and says nothing is asked whether it lives. */
+interface Patience {
+  /** It may say nothing for so long, */
+  readonly quietMs: number;
+  /** and then take so long to answer. */
+  readonly answerMs: number;
+  /** One that nobody has used for so long is asked at once when it is used again. */
+  readonly idleMs: number;
+}
+
+const WITH_PROXIES: Patience = { quietMs: 2_000, answerMs: 3_000, idleMs: 5_000 };
+/** Servers of gRPC take a PING more often than every five minutes for an attack, where they have nothing to say. */
+const WITH_OTHERS: Patience = { quietMs: 310_000, answerMs: 10_000, idleMs: Number.POSITIVE_INFINITY };
 
 /** The client side of an HTTP/2 connection. */
 export class ClientMux extends Connection {
@@ -44,10 +57,12 @@ export class ClientMux extends Connection {
   #leaving = false;
   #pinged = false;
   #trailers: Trailers | null = null;
+  readonly #patience: Patience;
 
   constructor(wire: Wire, settings: Http2ClientSettings) {
     super(wire, settings.kit);
     this.#settings = settings;
+    this.#patience = settings.isMesh ? WITH_PROXIES : WITH_OTHERS;
     this.openedAt = this.idleSince = settings.kit.deadlines.now;
     settings.kit.deadlines.set(this.deadline, SETTINGS_TIMEOUT_MS);
     this.out.payload(PREFACE, 0, PREFACE.length);
@@ -200,29 +215,34 @@ export class ClientMux extends Connection {
     if (this.#leaving && this.streams.size === 0) this.retire();
   }
 
+  /** Work begins: the peer may have gone without a word since the last. */
   #watch(): void {
     if (!this.settled) return;
-    this.heard = true;
-    this.#pinged = false;
-    this.kit.deadlines.set(this.deadline, QUIET_MS);
+    const { quietMs, idleMs } = this.#patience;
+    if (this.kit.deadlines.now - this.idleSince > idleMs) this.#ask();
+    else this.#wait(quietMs);
+  }
+
+  #wait(ms: number): void {
+    this.heard = this.#pinged = false;
+    this.kit.deadlines.set(this.deadline, ms);
+  }
+
+  #ask(): void {
+    this.#wait(this.#patience.answerMs);
+    this.#pinged = true;
+    this.ping();
   }
 
   protected override overdue(): void {
-    const { deadlines } = this.kit;
     if (!this.settled) {
       this.fail(ErrorCode.SettingsTimeout, "no SETTINGS of the peer");
       return;
     }
     if (this.streams.size === 0) return;
-    if (this.heard) {
-      this.heard = this.#pinged = false;
-      deadlines.set(this.deadline, QUIET_MS);
-    } else if (this.#pinged) this.destroy();
-    else {
-      this.#pinged = true;
-      this.ping();
-      deadlines.set(this.deadline, PING_TIMEOUT_MS);
-    }
+    if (this.heard) this.#wait(this.#patience.quietMs);
+    else if (this.#pinged) this.destroy("the peer does not answer a PING");
+    else this.#ask();
   }
 
   protected override disposed(): void {

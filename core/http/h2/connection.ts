@@ -431,8 +431,10 @@ export abstract class Connection extends Speaker implements WireOwner, FrameOwne
   }
 
   /** Ends at once. */
-  destroy(): void {
+  destroy(problem = "the connection closed"): void {
     if (this.gone) return;
+    this.over = true;
+    this.#loseStreams(problem);
     this.wire.terminate();
     this.closed();
   }

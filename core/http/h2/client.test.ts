@@ -1,0 +1,118 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { type FakeClock, fakeClock } from "../../../test/harness/fake-clock.ts";
+import { requestHead } from "../../../test/harness/head.ts";
+import { frame, PING, SETTINGS } from "../../../test/harness/http2.ts";
+import { Deadlines, NO_BYTES } from "../../base/mod.ts";
+import type { Wire } from "../../listener/mod.ts";
+import { Exchange, type ResponseHandler, UpstreamFailure } from "../exchange.ts";
+import { ClientMux } from "./client.ts";
+import { Http2Kit } from "./kit.ts";
+
+const ACK = 1;
+const NOTHING_ADDED = { bytes: NO_BYTES, length: 0 };
+/** Deadlines of seconds are kept to a quarter of one. */
+const SLACK_MS = 300;
+
+const setUp = {} as { clock: FakeClock; failures: (readonly [UpstreamFailure, string])[] };
+
+beforeEach(() => {
+  setUp.clock = fakeClock();
+  setUp.failures = [];
+});
+
+describe("a connection to a proxy of the mesh", () => {
+  test("that owes an answer and says nothing is asked whether it lives, and ended where it does not say so", () => {
+    const { connection, wire } = connect(true);
+    send(connection);
+
+    setUp.clock.advance(2_000 + SLACK_MS);
+    expect(wire.pings).toBe(1);
+    expect(wire.terminated).toBe(false);
+    setUp.clock.advance(3_000 + SLACK_MS);
+
+    expect(wire.terminated).toBe(true);
+    expect(setUp.failures).toEqual([[UpstreamFailure.Closed, "the peer does not answer a PING"]]);
+    expect(connection.canOpen).toBe(false);
+  });
+
+  test("that says it lives may take its time", () => {
+    const { connection, wire } = connect(true);
+    send(connection);
+
+    for (let asked = 1; asked <= 5; asked++) {
+      setUp.clock.advance(2_000 + SLACK_MS);
+      expect(wire.pings).toBe(asked);
+      connection.received(frame(PING, ACK, 0, "\0".repeat(8)));
+      setUp.clock.advance(3_000);
+    }
+
+    expect(wire.terminated).toBe(false);
+    expect(setUp.failures).toEqual([]);
+  });
+
+  test("that was idle for long is asked at once when it is used again", () => {
+    const { connection, wire } = connect(true);
+    setUp.clock.advance(60_000);
+    expect(wire.pings).toBe(0);
+
+    send(connection);
+
+    expect(wire.pings).toBe(1);
+    setUp.clock.advance(3_000 + SLACK_MS);
+    expect(setUp.failures).toHaveLength(1);
+  });
+});
+
+test("a server that is no proxy of ours is asked no more than it takes, however long it is quiet", () => {
+  const { connection, wire } = connect(false);
+  setUp.clock.advance(60_000);
+  send(connection);
+
+  setUp.clock.advance(300_000);
+
+  expect(wire.pings).toBe(0);
+  expect(wire.terminated).toBe(false);
+});
+
+/** A connection whose peer has said its SETTINGS, and what it writes. */
+function connect(isMesh: boolean): { connection: ClientMux; wire: RecordingWire } {
+  const kit = new Http2Kit({ deadlines: new Deadlines(setUp.clock), schedule: (run) => run() });
+  const wire = new RecordingWire();
+  const handler = {
+    failed: (_exchange: Exchange, failure: UpstreamFailure, problem: string) => setUp.failures.push([failure, problem]),
+  } as unknown as ResponseHandler;
+  const keeper = { freed() {}, leaving() {}, gone() {} };
+  const connection = new ClientMux(wire, { handler, kit, secure: true, isMesh, keeper });
+  connection.received(frame(SETTINGS, 0, 0));
+  return { connection, wire };
+}
+
+function send(connection: ClientMux): void {
+  const exchange = new (class extends Exchange {})();
+  Object.assign(exchange.request, requestHead({}));
+  connection.open().send(exchange, Buffer.from("web"), null, null, NOTHING_ADDED);
+}
+
+class RecordingWire implements Wire {
+  terminated = false;
+  pings = 0;
+  write(bytes: Uint8Array, offset = 0, length = bytes.length - offset): number {
+    for (let p = offset; p + 9 <= offset + length; ) {
+      const [size, type] = [(bytes[p + 1]! << 8) | bytes[p + 2]!, bytes[p + 3]!];
+      // The preface is longer than any frame could be here.
+      if (bytes[p] === "P".charCodeAt(0)) p += 24;
+      else {
+        if (type === PING && bytes[p + 4] === 0) this.pings++;
+        p += 9 + size;
+      }
+    }
+    return length;
+  }
+  pause(): void {}
+  resume(): void {}
+  shutdown(): void {}
+  end(): void {}
+  terminate(): void {
+    this.terminated = true;
+  }
+}
