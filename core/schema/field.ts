@@ -51,8 +51,10 @@ export function section<S extends z.ZodType>(schema: S) {
   return withDefault(schema, schema.parse({}));
 }
 
-/** Runs a rule across fields although one of them is wrong, so that all problems are told at once. */
-export const ALWAYS = { when: () => true };
+/** Runs a rule across fields although one of them is wrong, so that all problems are told at once; there must be fields. */
+export const ALWAYS = {
+  when: ({ value }: { readonly value: unknown }): boolean => typeof value === "object" && value !== null,
+};
 
 /**
  * A list in which no two entries have the same key; `field` is where the

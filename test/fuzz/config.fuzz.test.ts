@@ -86,6 +86,98 @@ apiVersion: mesh.dev/v1
 kind: Mesh
 metadata: {name: mesh}
 spec: {trustDomain: cluster.local, trustDomainAliases: [old.local], mtls: {mode: STRICT}, egress: {policy: ALLOW_ANY}, timeouts: {request: 1m}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec:
+  gatewayClassName: mesh
+  listeners:
+    - {name: http, port: 80, protocol: HTTP, hostname: "*.example.com", allowedRoutes: {namespaces: {from: All}, kinds: [{kind: HTTPRoute}, {kind: GRPCRoute}]}}
+    - {name: tls, port: 443, protocol: TLS, tls: {mode: Passthrough}}
+    - {name: tcp, port: 5432, protocol: TCP, allowedRoutes: {namespaces: {from: Selector, selector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [default]}]}}}}
+    - {name: udp, port: 53, protocol: UDP}
+  allowedListeners: {namespaces: {from: Same}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: {name: more}
+spec: {parentRef: {name: edge}, listeners: [{name: more, port: 8080, protocol: HTTP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: edge}
+spec:
+  parentRefs: [{name: edge, sectionName: http}, {kind: ListenerSet, name: more}]
+  hostnames: [a.example.com, "*.b.example.com"]
+  rules:
+    - matches: [{path: {type: PathPrefix, value: /old}}]
+      filters: [{type: RequestRedirect, requestRedirect: {scheme: https, hostname: new.example.com, port: 8443, statusCode: 301, path: {type: ReplacePrefixMatch, replacePrefixMatch: /new}}}]
+    - matches: [{path: {type: RegularExpression, value: "/v[0-9]+/.*"}}]
+      filters:
+        - {type: URLRewrite, urlRewrite: {hostname: inner.example.com, path: {type: ReplaceFullPath, replaceFullPath: /x}}}
+        - {type: RequestMirror, requestMirror: {backendRef: {name: web, port: 8080}, fraction: {numerator: 1, denominator: 3}}}
+        - {type: CORS, cors: {allowOrigins: ["https://*.example.com"], allowMethods: [GET, POST], allowHeaders: [x-a], exposeHeaders: ["*"], maxAge: 10, allowCredentials: true}}
+      retry: {attempts: 2, codes: [500, 503], backoff: 100ms}
+      sessionPersistence: {sessionName: s, type: Cookie, absoluteTimeout: 1h, idleTimeout: 5m, cookieConfig: {lifetimeType: Permanent}}
+      backendRefs: [{name: web, port: 80}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {name: calls}
+spec:
+  parentRefs: [{name: edge, sectionName: http}, {group: "", kind: Service, name: web, sectionName: alt}]
+  rules:
+    - matches: [{method: {service: a.B, method: C}}, {method: {type: RegularExpression, method: "Get.*"}, headers: [{name: x-a, value: b}]}]
+      filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x, value: y}]}}]
+      backendRefs: [{name: web, port: 80}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+metadata: {name: names}
+spec: {parentRefs: [{name: edge, sectionName: tls}], hostnames: ["*.example.com"], rules: [{backendRefs: [{name: sql, port: 5432}]}]}
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TCPRoute
+metadata: {name: bytes}
+spec:
+  parentRefs: [{name: edge, sectionName: tcp}, {group: "", kind: Service, name: sql, port: 5432}]
+  rules: [{backendRefs: [{name: sql, port: 5432, weight: 2}, {name: sql, namespace: default, port: 5432}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: dns}
+spec: {selector: {app: web}, ports: [{name: dns, port: 53, protocol: UDP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: UDPRoute
+metadata: {name: datagrams}
+spec: {parentRefs: [{name: edge, port: 53}], rules: [{backendRefs: [{name: dns, port: 53}]}]}
+---
+apiVersion: gateway.networking.k8s.io/v1beta1
+kind: ReferenceGrant
+metadata: {name: grant}
+spec: {from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}], to: [{group: "", kind: Service, name: web}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {name: tls}
+spec:
+  targetRefs: [{group: "", kind: Service, name: web, sectionName: http}]
+  validation: {hostname: web.example.com, wellKnownCACertificates: System, subjectAltNames: [{type: URI, uri: "spiffe://a/b"}]}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: secret}
+type: Opaque
+data: {a: aGk=}
+stringData: {b: text}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: map}
+data: {a: b}
+binaryData: {c: aGk=}
 `;
 
 test("the manifests that are changed here have nothing wrong before", () => {
@@ -128,6 +220,8 @@ function holds(text: string): boolean {
 
 function isTold({ message, file, line, column }: Problem, lines: number): void {
   expect(message).not.toBe("");
+  // A rule that throws would be told like this, and not where it is broken.
+  expect(message).not.toStartWith("Cannot read");
   expect(file).toBe("mesh.yaml");
   expect(line).toBeGreaterThanOrEqual(0);
   expect(line).toBeLessThanOrEqual(lines);
