@@ -6,9 +6,7 @@ import type { Filterable, Permitted } from "../policy/mod.ts";
 import type { Fault, RuleBackend, SessionToken } from "../route/mod.ts";
 import type { RouteEntry, Snapshot } from "../snapshot/mod.ts";
 import type { DialFailure, Waiter } from "../upstream/mod.ts";
-import type { AnswerDigest } from "./answer-digest.ts";
-import type { Awaited } from "./hedge.ts";
-import type { MirroredBody } from "./mirror.ts";
+import { Beside } from "./beside.ts";
 import type { Way } from "./way.ts";
 
 /** How far an exchange has come. */
@@ -143,20 +141,8 @@ export class MeshExchange extends Exchange implements Waiter, TurnTaker, Filtera
   // copies
   /** A copy of another's request, which was permitted with it; nobody records it. */
   isCopy = false;
-  /** The exchange that a copy makes an attempt for; null for one of its own. */
-  racesFor: MeshExchange | null = null;
-  /** Attempts beside the one of its own that are under way; null before the first. */
-  race: MeshExchange[] | null = null;
-  /** How many were begun. */
-  hedges = 0;
-  /** Its own attempt has failed, and what runs beside it decides. */
-  awaited: Awaited | null = null;
-  /** Its mirrors know of it. */
-  isMirrored = false;
-  /** The body that mirrors wait for; null where none do. */
-  mirrored: MirroredBody | null = null;
-  /** Of the response, where a mirror's is compared with it. */
-  digest: AnswerDigest | null = null;
+  /** Mirrors and attempts beside its own; null without any. */
+  beside: Beside | null = null;
 
   // rescue, record
   /** No further attempt was allowed by the rule's own retries. */
@@ -204,6 +190,12 @@ export class MeshExchange extends Exchange implements Waiter, TurnTaker, Filtera
 
   connectFailed(failure: DialFailure, problem: string): void {
     this.flow.connectFailed(this, failure, problem);
+  }
+
+  /** What goes on beside it, from here on. */
+  company(): Beside {
+    this.beside ??= new Beside();
+    return this.beside;
   }
 
   /** Takes over what is known of another's request, for an attempt of its own. */
@@ -258,13 +250,7 @@ export class MeshExchange extends Exchange implements Waiter, TurnTaker, Filtera
     this.held = false;
     this.said = null;
     this.isCopy = false;
-    this.racesFor = null;
-    this.race = null;
-    this.hedges = 0;
-    this.awaited = null;
-    this.isMirrored = false;
-    this.mirrored = null;
-    this.digest = null;
+    this.beside = null;
     this.exhausted = false;
     this.target = null;
     this.cookie = "";

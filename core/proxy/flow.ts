@@ -114,7 +114,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
   requestEnd(exchange: MeshExchange, trailers: Trailers | null): void {
     exchange.bodySent = true;
     exchange.movedAt = this.#mesh.deadlines.recent;
-    if (exchange.mirrored !== null) exchange.mirrored.finish();
+    exchange.beside?.mirrored?.finish();
     // A repetition could not carry them.
     if (trailers !== null) exchange.replay = null;
     exchange.upstream?.finish(trailers);
@@ -149,7 +149,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
     if (exchange.stage !== Stage.Free) {
       this.#mesh.deadlines.clear(exchange.timer);
       this.abandon(exchange, Outcome.Cancelled);
-      if (exchange.mirrored !== null) exchange.mirrored.abandon();
+      exchange.beside?.mirrored?.abandon();
       if (!exchange.isCopy) {
         this.active--;
         this.#record(exchange);
@@ -179,8 +179,8 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
   // ---- copies ----
 
   mirror(exchange: MeshExchange): void {
-    if (exchange.isMirrored || exchange.isCopy) return;
-    exchange.isMirrored = true;
+    if (exchange.isCopy || exchange.company().isMirrored) return;
+    exchange.company().isMirrored = true;
     this.#mirrors.begin(exchange);
   }
 
@@ -246,7 +246,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
 
   #again(exchange: MeshExchange, pauseMs: number): void {
     const { recent } = this.#mesh.deadlines;
-    if (exchange.race !== null) this.#hedges.end(exchange);
+    if (exchange.beside !== null) this.#hedges.end(exchange);
     exchange.previous = exchange.endpoint;
     exchange.answeredAt = 0;
     exchange.held = false;
@@ -298,7 +298,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
   }
 
   response(exchange: MeshExchange): void {
-    if (exchange.racesFor !== null) {
+    if (exchange.beside !== null && exchange.beside.racesFor !== null) {
       this.#hedges.answered(exchange);
       return;
     }
@@ -336,7 +336,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
     const downstream = exchange.downstream!;
     const session = exchange.entry === null ? null : exchange.entry.rule.session;
     if (session !== null) tellSession(exchange, session, this.#mesh);
-    if (exchange.race !== null) this.#hedges.end(exchange);
+    if (exchange.beside !== null) this.#hedges.end(exchange);
     exchange.held = false;
     exchange.stage = Stage.Responding;
     exchange.status = response.status;
@@ -364,7 +364,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
     exchange.movedAt = this.#mesh.deadlines.recent;
     const downstream = exchange.downstream!;
     if (exchange.held) this.#respond(exchange);
-    if (exchange.digest !== null) exchange.digest.add(bytes, start, end);
+    exchange.beside?.digest?.add(bytes, start, end);
     downstream.data(bytes, start, end);
     if (downstream.blocked) exchange.upstream?.pauseBody();
   }
@@ -377,7 +377,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
       if (exchange.held && this.#endsUnheard(exchange, grpcStatus)) return;
       if (trailers !== null) exchange.grpcStatus = grpcStatus;
       this.finish(exchange, outcomeFor(exchange.status, exchange.grpcStatus));
-      if (exchange.digest !== null) exchange.digest.finish(exchange.status, exchange.grpcStatus);
+      exchange.beside?.digest?.finish(exchange.status, exchange.grpcStatus);
       exchange.stage = Stage.Over;
     }
     exchange.downstream!.finish(trailers);
@@ -440,7 +440,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
 
   /** Gives up what goes on upstream; nothing comes back from there any more. */
   abandon(exchange: MeshExchange, outcome: Outcome): void {
-    if (exchange.race !== null) this.#hedges.end(exchange);
+    if (exchange.beside !== null) this.#hedges.end(exchange);
     this.dropAttempt(exchange, outcome);
   }
 
@@ -467,7 +467,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
   }
 
   rescue(error: unknown, exchange: MeshExchange): void {
-    if (exchange.race !== null) this.#hedges.end(exchange);
+    if (exchange.beside !== null) this.#hedges.end(exchange);
     rescue(error, exchange, exchange.generation, this.#mesh);
   }
 }

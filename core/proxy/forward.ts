@@ -58,7 +58,7 @@ function passage(exchange: MeshExchange, connection: ClientStream): void {
 export function forwardBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
   exchange.requestBytes += end - start;
   keepPiece(exchange, bytes, start, end);
-  if (exchange.mirrored !== null) exchange.mirrored.piece(bytes, start, end);
+  exchange.beside?.mirrored?.piece(bytes, start, end);
   const { upstream } = exchange;
   if (upstream === null) return;
   upstream.data(bytes, start, end);

@@ -14,7 +14,8 @@ export interface Awaited {
 
 /** When another attempt is made beside the one that is slow; infinite for never. */
 export function hedgeDeadline(exchange: MeshExchange): number {
-  const { entry, stage, hedges, bodySent } = exchange;
+  const { entry, stage, bodySent } = exchange;
+  const hedges = exchange.beside?.hedges ?? 0;
   const hedge = entry === null ? null : entry.rule.hedge;
   if (hedge === null || !bodySent || hedges >= hedge.attempts || exchange.isCopy) return Number.POSITIVE_INFINITY;
   if (stage !== Stage.Connecting && stage !== Stage.Forwarding) return Number.POSITIVE_INFINITY;
@@ -55,25 +56,26 @@ export class Hedges {
     const { deadlines, metrics } = this.#mesh;
     const { name, state } = exchange.cluster!;
     const may = mayHedge(exchange) && state.budget.withdraw(deadlines.recent);
-    exchange.hedges = may ? exchange.hedges + 1 : NO_MORE;
+    const company = exchange.company();
+    company.hedges = may ? company.hedges + 1 : NO_MORE;
     metrics.hedges.with(name, may ? "made" : "refused").add();
     if (!may) return;
     const stream = new HedgeStream(exchange.downstream!.connection, () => this.#lost(copy));
     const copy = this.#flow.copyFor(exchange, stream);
-    copy.racesFor = exchange;
+    copy.company().racesFor = exchange;
     copy.attempts = exchange.attempts++;
     copy.previous = exchange.endpoint;
     copy.replay = exchange.replay;
     copy.requestBytes = exchange.requestBytes;
-    exchange.race ??= [];
-    exchange.race.push(copy);
+    company.race.push(copy);
     this.#flow.serveCopy(copy);
   }
 
   /** Lets a failure of the exchange's own attempt wait for those beside it; false where there are none. */
   await(exchange: MeshExchange, awaited: Awaited): boolean {
-    if (exchange.race === null || exchange.race.length === 0) return false;
-    exchange.awaited = awaited;
+    const { beside } = exchange;
+    if (beside === null || beside.race.length === 0) return false;
+    beside.awaited = awaited;
     exchange.stage = Stage.Pausing;
     exchange.resumeAt = Number.POSITIVE_INFINITY;
     return true;
@@ -81,20 +83,21 @@ export class Hedges {
 
   /** It has come to nothing: where it was the last, the failure that waited for it counts. */
   #lost(copy: MeshExchange): void {
-    const exchange = copy.racesFor!;
-    const { awaited, race } = exchange;
-    race!.splice(race!.indexOf(copy), 1);
+    const exchange = copy.beside!.racesFor!;
+    const company = exchange.beside!;
+    const { awaited, race } = company;
+    race.splice(race.indexOf(copy), 1);
     this.#flow.ended(copy);
-    if (awaited === null || race!.length > 0) return;
-    exchange.awaited = null;
+    if (awaited === null || race.length > 0) return;
+    company.awaited = null;
     this.#flow.retryOr(exchange, awaited.cause, awaited.sent, awaited.failure);
   }
 
   /** The first answer wins, unless it only says that the endpoint cannot; nobody is blamed for being slower. */
   answered(copy: MeshExchange): void {
-    const exchange = copy.racesFor!;
+    const exchange = copy.beside!.racesFor!;
     const outcome = outcomeOf(copy.response.status);
-    if (exchange.awaited !== null || outcome !== Outcome.GatewayError) {
+    if (exchange.beside!.awaited !== null || outcome !== Outcome.GatewayError) {
       this.#win(exchange, copy);
       return;
     }
@@ -111,7 +114,7 @@ export class Hedges {
     exchange.endpoint = copy.endpoint;
     exchange.attemptAt = copy.attemptAt;
     exchange.attemptOpen = copy.attemptOpen;
-    exchange.awaited = null;
+    exchange.beside!.awaited = null;
     exchange.stage = Stage.Forwarding;
     copy.attemptOpen = false;
     this.end(exchange);
@@ -120,9 +123,7 @@ export class Hedges {
 
   /** Whatever still runs beside it is wanted no more. */
   end(exchange: MeshExchange): void {
-    const { race } = exchange;
-    exchange.race = null;
-    for (const copy of race ?? []) this.#flow.ended(copy);
+    for (const copy of exchange.beside!.race.splice(0)) this.#flow.ended(copy);
   }
 }
 

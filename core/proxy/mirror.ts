@@ -44,7 +44,7 @@ export class Mirrors {
     if (copies.length === 0) return;
     const body = new MirroredBody(copies, this.#flow);
     if (request.contentLength === 0) body.finish();
-    else exchange.mirrored = body;
+    else exchange.company().mirrored = body;
   }
 
   #copy(exchange: MeshExchange, mirror: Mirror): MeshExchange | null {
@@ -74,8 +74,9 @@ export class Mirrors {
     const { request, entry } = exchange;
     const facts = { route: entry!.rule.id, mirror: name, method: request.methodText(), path: request.pathText() };
     const digest = new AnswerDigest();
-    exchange.digest ??= new AnswerDigest();
-    compareAnswers(exchange.digest, digest, (difference, status, mirrorStatus) => {
+    const company = exchange.company();
+    company.digest ??= new AnswerDigest();
+    compareAnswers(company.digest, digest, (difference, status, mirrorStatus) => {
       metrics.mirrorDifferences.with(cluster.name, difference).add();
       if (difference !== "none")
         log.info("a mirror has answered differently", { ...facts, difference, status, mirrorStatus });
