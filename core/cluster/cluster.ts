@@ -146,13 +146,10 @@ export class Cluster {
 
   /** One of its endpoints as a cluster of its own, with all that is known of it; null where it has no such endpoint. */
   only(authority: string): Cluster | null {
-    for (const model of this.#models.values()) {
-      const endpoint = this.#members.get(endpointKey(model))!;
-      if (endpoint.authority !== authority) continue;
-      const { name, service, balancer, http2, confirmedAt, state, version } = this;
-      const spoken = http2 ? { http2 } : {};
+    for (const [key, model] of this.#models) {
+      if (this.#members.get(key)!.authority !== authority) continue;
       const endpoints = [{ ...model, weight: 1 }];
-      return new Cluster({ name, service, balancer, ...spoken, endpoints, confirmedAt }, state, version);
+      return new Cluster({ ...this.#model, endpoints }, this.state, this.version, this.from);
     }
     return null;
   }

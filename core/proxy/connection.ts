@@ -5,7 +5,7 @@ import { Ending, Relay, type RelayOwner } from "../tcp/mod.ts";
 import { RESPONSE_FLAGS } from "../telemetry/mod.ts";
 import { DialFailure, type DialOutcome } from "../upstream/mod.ts";
 import type { ConnectionRecorder, Recorded } from "./connection-record.ts";
-import { ConnectFailed, NoBackend, NoHealthyEndpoint, NoRoute, UntrustedPeer } from "./failure.ts";
+import { ConnectFailed, NoBackend, NoHealthyEndpoint, NoRoute, Overflow, UntrustedPeer } from "./failure.ts";
 import { ofText } from "./hash.ts";
 import type { Mesh } from "./mesh.ts";
 import { flagOfFailure, reportBug } from "./rescue.ts";
@@ -119,6 +119,8 @@ export class Connection implements RelayOwner, DialOutcome, Recorded {
     const { mesh } = this.#settings;
     const { now } = mesh.deadlines;
     this.cluster ??= this.#choose(this.rule!);
+    const { idleMs } = this.cluster.state.timeouts;
+    if (idleMs !== undefined) this.relay.limitIdle(idleMs);
     if (this.attempts === 0) this.cluster.state.budget.deposit(now);
     const endpoint = chooseEndpoint(this.cluster, this.#previous, this.connection.remoteHost, mesh);
     begin(endpoint);
@@ -234,16 +236,21 @@ export class Connection implements RelayOwner, DialOutcome, Recorded {
 /**
  * An endpoint for bytes of a client.
  *
- * @throws {NoHealthyEndpoint}
+ * @throws {NoHealthyEndpoint} and {Overflow}
  */
 export function chooseEndpoint(cluster: Cluster, previous: Endpoint | null, source: string, mesh: Mesh): Endpoint {
   // Of what a hash may be made of, only the address is there without reading the content.
   const hashes = cluster.hash?.some(({ type }) => type === "SourceAddress") ?? false;
   const hash = hashes ? ofText(source) : NO_HASH;
   const endpoint = pick(cluster, mesh.random, mesh.deadlines.recent, previous, hash);
-  if (endpoint !== null) return endpoint;
-  throw new NoHealthyEndpoint(
-    `Cannot pick an endpoint of "${cluster.name}": it has ${cluster.endpoints.length}, none with a weight`,
+  if (endpoint === null)
+    throw new NoHealthyEndpoint(
+      `Cannot pick an endpoint of "${cluster.name}": it has ${cluster.endpoints.length}, none with a weight`,
+    );
+  const { connectionsPerEndpoint: most = Number.POSITIVE_INFINITY } = endpoint.home.limits;
+  if (endpoint.inflight < most) return endpoint;
+  throw new Overflow(
+    `Cannot use ${endpoint.authority}: it has ${most} connections of this proxy, and may have no more`,
   );
 }
 

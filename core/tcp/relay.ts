@@ -43,6 +43,7 @@ export class Relay extends Deadline {
   readonly downstream: Side;
   upstream: Side | null = null;
   ending: Ending = Ending.None;
+  #idleTimeoutMs: number;
   /** Last time a byte moved, as near as the deadlines know it; monotonic. */
   movedAt: number;
   readonly #owner: RelayOwner;
@@ -56,8 +57,9 @@ export class Relay extends Deadline {
     this.#owner = owner;
     this.#settings = settings;
     this.downstream = new Side(wire, this);
+    this.#idleTimeoutMs = settings.idleTimeoutMs;
     this.movedAt = settings.deadlines.now;
-    settings.deadlines.set(this, settings.idleTimeoutMs, this.movedAt);
+    settings.deadlines.set(this, this.#idleTimeoutMs, this.movedAt);
   }
 
   /** Bytes from the downstream, and bytes it was given. */
@@ -73,14 +75,20 @@ export class Relay extends Deadline {
     return !this.#isOver && !this.downstream.isGone;
   }
 
+  /** Another idle deadline, from the last byte on. */
+  limitIdle(ms: number): void {
+    this.#idleTimeoutMs = ms;
+    this.#settings.deadlines.set(this, ms);
+  }
+
   /** Connects the upstream. `acknowledged`: it says `REACHED` in front of its bytes. */
   join(wire: Wire, acknowledged: boolean): Side {
     const upstream = new Side(wire, this);
     this.upstream = upstream;
     this.#kept = acknowledged ? [] : null;
     upstream.awaited = acknowledged ? REACHED.length : 0;
-    const { deadlines, idleTimeoutMs, reachTimeoutMs } = this.#settings;
-    deadlines.set(this, acknowledged ? reachTimeoutMs : idleTimeoutMs);
+    const { deadlines, reachTimeoutMs } = this.#settings;
+    deadlines.set(this, acknowledged ? reachTimeoutMs : this.#idleTimeoutMs);
     upstream.link(this.downstream);
     if (!acknowledged) this.#owner.reached(this);
     return upstream;
@@ -107,11 +115,11 @@ export class Relay extends Deadline {
   }
 
   override expire(): void {
-    const { deadlines, idleTimeoutMs } = this.#settings;
+    const { deadlines } = this.#settings;
     const { now } = deadlines;
     if (this.upstream !== null && this.#loseUnreached(this.upstream, "it does not say in time that its app is there"))
       return;
-    const left = this.movedAt + idleTimeoutMs - now;
+    const left = this.movedAt + this.#idleTimeoutMs - now;
     if (left <= 0) this.abort(Ending.Idle);
     else deadlines.set(this, left, now);
   }
@@ -132,7 +140,7 @@ export class Relay extends Deadline {
   /** The upstream has said that what it is sent arrives. */
   reached(): void {
     this.#kept = null;
-    this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs);
+    this.#settings.deadlines.set(this, this.#idleTimeoutMs);
     this.#owner.reached(this);
     this.downstream.readOn();
   }
@@ -154,7 +162,7 @@ export class Relay extends Deadline {
     if (kept === null || side !== this.upstream || !this.isWanted) return false;
     this.upstream = null;
     this.#kept = null;
-    this.#settings.deadlines.set(this, this.#settings.idleTimeoutMs);
+    this.#settings.deadlines.set(this, this.#idleTimeoutMs);
     side.forsake();
     this.downstream.unlink(kept);
     this.#owner.unreached(this, problem);

@@ -4,7 +4,7 @@ import { WorkerPlane } from "../../core/app/worker-plane.ts";
 import { type Clock, jsonLog, systemClock } from "../../core/base/mod.ts";
 import { compile, isRunnable, loadDirectory } from "../../core/compile/mod.ts";
 import type { Registration } from "../../core/compile/model.ts";
-import type { Resource } from "../../core/snapshot/mod.ts";
+import type { Resource, SnapshotModel } from "../../core/snapshot/mod.ts";
 import { Aggregate } from "../../core/telemetry/mod.ts";
 import { type Certificates, certificates } from "./certificates.ts";
 import { temporaryFolder } from "./folder.ts";
@@ -37,7 +37,16 @@ export interface MeshOfPeers {
   /** The sidecars, in the order of the apps. */
   readonly sidecars: readonly Peer[];
   readonly caller: Peer;
+  /** What the proxy of a workload is told. */
+  modelFor(name: string): SnapshotModel;
+  /** Starts another caller, which is told nothing by itself. */
+  join(name: string, plans: readonly ListenerPlan[], asks: Asks): Promise<Peer>;
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** What a proxy asks of its control plane. */
+export interface Asks {
+  want(host: string, plane: WorkerPlane): Promise<void>;
 }
 
 /** Starts a sidecar for each app, and a caller with these listeners, all with the resources of the documents. */
@@ -45,17 +54,25 @@ export async function startPeers(
   apps: readonly AppOf[],
   yaml: string,
   plans: readonly ListenerPlan[],
+  given?: Certificates,
 ): Promise<MeshOfPeers> {
-  const authority = await certificates();
+  const authority = given ?? (await certificates());
   const sidecars = await Promise.all(apps.map((app) => startPeer(authority, app.name, [inboundPlan(app.port)])));
   const registrations = apps.map((app, i) => registrationOf(app, sidecars[i]!.ports[0]!));
   const resources = await resourcesOf(yaml, registrations);
-  const caller = await startPeer(authority, "caller", plans, async (plane) => await apply(plane, resources, "caller"));
-  await Promise.all(sidecars.map((sidecar, i) => apply(sidecar.plane, resources, apps[i]!.name)));
+  const modelFor = (name: string): SnapshotModel => modelOf(resources, name);
+  const caller = await startPeer(authority, "caller", plans, { prepare: (plane) => plane.apply(modelFor("caller")) });
+  await Promise.all(sidecars.map((sidecar, i) => sidecar.plane.apply(modelFor(apps[i]!.name))));
+  const all: AsyncDisposable[] = [caller, ...sidecars, ...(given === undefined ? [authority] : [])];
   return {
-    ...{ authority, sidecars, caller },
+    ...{ authority, sidecars, caller, modelFor },
+    async join(name, own, asks) {
+      const peer = await startPeer(authority, name, own, asks);
+      all.push(peer);
+      return peer;
+    },
     async [Symbol.asyncDispose]() {
-      await Promise.all([caller, ...sidecars, authority].map((each) => each[Symbol.asyncDispose]()));
+      await Promise.all(all.map((each) => each[Symbol.asyncDispose]()));
     },
   };
 }
@@ -65,9 +82,9 @@ function inboundPlan(appPort: number): ListenerPlan {
 }
 
 /** Each proxy is told of its own workload only. */
-async function apply(plane: WorkerPlane, resources: readonly Resource[], name: string): Promise<void> {
+function modelOf(resources: readonly Resource[], name: string): SnapshotModel {
   const own = resources.filter((each) => each.kind !== "workload" || each.name === `default/${name}`);
-  await plane.apply({ revision: "r1", resources: own } as never);
+  return { revision: "r1", resources: own };
 }
 
 function registrationOf({ name, port, protocol, labels = {} }: AppOf, inboundPort: number): Registration {
@@ -97,14 +114,14 @@ async function startPeer(
   authority: Certificates,
   name: string,
   plans: readonly ListenerPlan[],
-  prepare: (plane: WorkerPlane) => Promise<void> = async () => {},
+  more: Partial<Asks> & { readonly prepare?: (plane: WorkerPlane) => Promise<void> } = {},
 ): Promise<Peer> {
   const folder = temporaryFolder();
   const target = await folder.write("access.log", "");
   const aggregate = new Aggregate();
   const warnings: string[] = [];
   const clock: Clock = { ...systemClock, after: (ms, call) => systemClock.after(Math.min(ms, 10), call) };
-  const plane = new WorkerPlane(
+  const plane: WorkerPlane = new WorkerPlane(
     {
       self: { name, namespace: "default", app: name, version: "" },
       accessLog: { target, format: "json" },
@@ -112,7 +129,7 @@ async function startPeer(
       ...{ upstreamTls: false, dns: [], shared: false },
     },
     {
-      want: () => Promise.resolve(),
+      want: async (host) => await more.want?.(host, plane),
       blob: () => Promise.reject(new Error("Cannot load a plugin: there are none")),
       telemetry: (message) => aggregate.receive(0, message),
       log: jsonLog(clock, (line) => warnings.push(line), "warn"),
@@ -121,7 +138,7 @@ async function startPeer(
   );
   const { certificate, privateKey, bundle } = await authority.issue(spiffeId(name));
   plane.identify({ spiffeId: spiffeId(name), certificate, privateKey, bundle });
-  await prepare(plane);
+  await more.prepare?.(plane);
   return {
     plane,
     ports: plane.open(plans).map(({ port }) => port),

@@ -1,6 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
 import { type Accepting, startAccepting } from "../harness/accepted.ts";
 import { ok, startBackend } from "../harness/backend.ts";
+import { certificates } from "../harness/certificates.ts";
+import { clientHello } from "../harness/client-hello.ts";
 import { type Connection, open } from "../harness/connection.ts";
 import { eventually } from "../harness/eventually.ts";
 import { type MeshOfPeers, startPeers } from "../harness/pair.ts";
@@ -83,6 +85,113 @@ test("a reset behind the second proxy is a reset in front of the first", async (
   expect(await client.ended).toBe("reset");
 });
 
+test.each([
+  ["speaks HTTP only", Buffer.from("\x07mesh/h2\x08http/1.1", "latin1"), "NO_APPLICATION_PROTOCOL"],
+  ["agrees on nothing", undefined, "it does not speak mesh/tcp"],
+])("a peer of the right identity that %s is sent no byte, and the reason is recorded", async (_, protocols, reason) => {
+  const heard: Buffer[] = [];
+  await using authority = await certificates();
+  const { certificate: cert, privateKey: key, bundle } = await authority.issue(idOf("old"));
+  const tls = { cert, key, ca: bundle, requestCert: true, rejectUnauthorized: false };
+  const old = Bun.listen({
+    ...{ hostname: "127.0.0.1", port: 0 },
+    tls: { ...tls, ...(protocols === undefined ? {} : { ALPNProtocols: protocols }) },
+    socket: { data: (_socket, bytes) => void heard.push(bytes) },
+  });
+  const yaml = `${DB.replace("app: db", "app: old")}---
+apiVersion: mesh.dev/v1
+kind: Workload
+metadata: {name: old, labels: {app: old}}
+spec: {address: 127.0.0.1, identity: "${idOf("old")}", ports: [{name: app, port: 5432, inboundPort: ${old.port}}]}
+`;
+  const mesh = await startPeers([], yaml, [TO_DB], authority);
+  setUp.closers.push(mesh);
+  await using client = await open(mesh.caller.ports[0]!);
+
+  await client.write("SELECT 1");
+
+  expect(await client.ended).toBe("reset");
+  const [line] = await linesOf(mesh, 1);
+  expect(line).toMatchObject({ response_flags: "DN", bytes_sent: 0 });
+  expect(line!["response_code_details"]).toContain(reason);
+  expect(heard).toEqual([]);
+  old.stop(true);
+});
+
+test("a TLSRoute of a Service takes its server names, and a client that names another is reset", async () => {
+  const [db, other] = [await accepting(), await accepting()];
+  const apps = [
+    { name: "db", port: db.port, protocol: "tcp" },
+    { name: "other", port: other.port, protocol: "tcp" },
+  ];
+  const yaml = `${DB}---
+${DB.replaceAll("db", "other").replace("clusterIP: 10.96.0.10, ", "")}---
+apiVersion: gateway.networking.k8s.io/v1alpha3
+kind: TLSRoute
+metadata: {name: names}
+spec:
+  parentRefs: [{kind: Service, group: "", name: db, port: 5432}]
+  hostnames: ["*.example.com"]
+  rules: [{backendRefs: [{name: other, port: 5432}]}]
+`;
+  const mesh = await peers(apps, yaml, [TO_DB]);
+  const hello = clientHello({ serverName: "a.example.com" });
+  await using client = await open(mesh.caller.ports[0]!);
+  await using stranger = await open(mesh.caller.ports[0]!);
+
+  await client.write(hello);
+  await stranger.write(clientHello({ serverName: "elsewhere.org" }));
+
+  expect(await (await other.next()).exactly("the hello", hello.length)).toEqual(hello);
+  expect(await stranger.ended).toBe("reset");
+  expect(db.accepted).toEqual([]);
+});
+
+test("a Service takes as many connections of a proxy as its policy allows, and says why no more", async () => {
+  const app = await accepting();
+  const yaml = `${DB}---
+apiVersion: mesh.dev/v1
+kind: TrafficPolicy
+metadata: {name: few}
+spec:
+  targetRefs: [{kind: Service, group: "", name: db}]
+  limits: {connectionsPerEndpoint: 1}
+`;
+  const mesh = await peers([{ name: "db", port: app.port, protocol: "tcp" }], yaml, [TO_DB]);
+  await using first = await open(mesh.caller.ports[0]!);
+  await app.next();
+  await using second = await open(mesh.caller.ports[0]!);
+
+  expect(await second.ended).toBe("reset");
+  expect(first.isOpen).toBe(true);
+  const [line] = await linesOf(mesh, 1);
+  expect(line).toMatchObject({ response_flags: "UO" });
+});
+
+test("a listener whose Service is not known yet asks for it, and the connection waits with what it says", async () => {
+  const app = await accepting();
+  const mesh = await peers([{ name: "db", port: app.port, protocol: "tcp" }], DB, [TO_DB, FORWARD]);
+  const { snapshot } = mesh.caller.plane;
+  const answer = Promise.withResolvers<void>();
+  const asked: string[] = [];
+  const late = await mesh.join("late", [TO_DB], {
+    want: async (host, plane) => {
+      asked.push(host);
+      await answer.promise;
+      await plane.apply(mesh.modelFor("late"));
+    },
+  });
+  await using client = await open(late.ports[0]!);
+  await client.write("early");
+  await eventually(() => asked.length === 1);
+  expect(app.accepted).toEqual([]);
+
+  answer.resolve();
+
+  expect((await (await app.next()).exactly("the bytes", 5)).toString()).toBe("early");
+  expect([asked, snapshot.revision]).toEqual([["db"], "r1"]);
+});
+
 test("CONNECT reaches a Service of bytes by its name and by its virtual address, through the mesh", async () => {
   const { app, mesh } = await withDatabase();
   for (const host of ["db:5432", "db.default.svc.cluster.local:5432", "10.96.0.10:5432"]) {
@@ -144,11 +253,7 @@ spec:
   }
 
   expect(said).toEqual(["two", "two", "one"]);
-  const lines = await eventually(async () => {
-    const found = await mesh.caller.lines();
-    if (found.length < 3) throw new Error(`Cannot find three lines: ${found.length}`);
-    return found;
-  });
+  const lines = await linesOf(mesh, 3);
   expect(lines.map(({ method, path, response_code: code }) => [method, path, code])).toEqual(
     Array.from({ length: 3 }, () => ["GET", "/", 200]),
   );
@@ -199,6 +304,18 @@ async function connectTo(mesh: MeshOfPeers, authority: string): Promise<Connecti
   const client = await open(mesh.caller.ports.at(-1)!);
   await client.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`);
   return client;
+}
+
+function idOf(name: string): string {
+  return `spiffe://cluster.local/ns/default/sa/${name}`;
+}
+
+function linesOf(mesh: MeshOfPeers, count: number) {
+  return eventually(async () => {
+    const found = await mesh.caller.lines();
+    if (found.length < count) throw new Error(`Cannot find ${count} lines: ${found.length}`);
+    return found;
+  });
 }
 
 async function accepting(): Promise<Accepting> {
