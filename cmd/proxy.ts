@@ -1,6 +1,7 @@
 import { childCompiler, type GatewayChoice, type ProxyOptions, type ProxySource, startProxy } from "../core/app/mod.ts";
-import { type Cidr, IP_ADDRESS, isDnsSubdomain, isIpAddress } from "../core/config/mod.ts";
-import { count, gatewayAddresses, list, text, toggle, valued, withDefault } from "./flag.ts";
+import { type Cidr, IP_ADDRESS, isIpAddress } from "../core/config/mod.ts";
+import { count, gatewayAddresses, text, toggle, valued, withDefault } from "./flag.ts";
+import { gatewayNames, qualified } from "./gateway.ts";
 import { sameProgram } from "./self.ts";
 import {
   announce,
@@ -22,12 +23,7 @@ export const verb = defineVerb({
     ...SERVING_FLAGS,
     config: text({ hint: "DIR", about: "manifests to serve without a control plane; reloaded when they change" }),
     identity: text(IDENTITY),
-    gateway: list(
-      valued("a Gateway like NAME or NAMESPACE/NAME, or *", parseGateway, {
-        hint: "NAME",
-        about: "Gateway whose listeners it serves; NAMESPACE/NAME elsewhere, * for all",
-      }),
-    ),
+    gateway: gatewayNames("Gateway whose listeners it serves; NAMESPACE/NAME elsewhere, * for all"),
     gatewayBind: withDefault(
       valued(IP_ADDRESS, (given) => (isIpAddress(given) ? given : null), {
         hint: "ADDRESS",
@@ -100,19 +96,15 @@ function filesIn(directory: string, gatewayAddresses: Cidr | null): ProxySource 
   return { kind: "files", directory, compile: childCompiler([...sameProgram(), "compile", ...pool]) };
 }
 
-/** `*`, or a name as the data plane has it. */
-function parseGateway(given: string): string | null {
-  if (given === "*") return given;
-  const parts = given.split("/");
-  return parts.length <= 2 && parts.every(isDnsSubdomain) ? given : null;
-}
-
 function gatewayChoice(flags: {
   readonly gateway: readonly string[];
   readonly namespace: string;
   readonly gatewayBind: string;
   readonly gatewayPortOffset: number | null;
 }): GatewayChoice {
-  const names = flags.gateway.map((name) => (name === "*" || name.includes("/") ? name : `${flags.namespace}/${name}`));
-  return { names, bind: flags.gatewayBind, portOffset: flags.gatewayPortOffset ?? 0 };
+  return {
+    names: qualified(flags.gateway, flags.namespace),
+    bind: flags.gatewayBind,
+    portOffset: flags.gatewayPortOffset ?? 0,
+  };
 }

@@ -3,6 +3,7 @@ import { formatDuration } from "../core/config/mod.ts";
 import { agoText, roughDuration } from "./ago.ts";
 import { CLIENT_FLAGS, clientOf } from "./client.ts";
 import { count, duration, required, text, withDefault } from "./flag.ts";
+import { gatewayNames, qualified } from "./gateway.ts";
 import { namespaceFlag } from "./kind.ts";
 import { outputFlag } from "./output.ts";
 import { tableText } from "./table.ts";
@@ -13,6 +14,7 @@ const create = defineVerb({
     name: required(text({ hint: "NAME", about: "service account of the workload, which is also its name" })),
     namespace: namespaceFlag(),
     ttl: withDefault(duration({ hint: "TIME", about: "how long it is good for" }), "1h"),
+    gateway: gatewayNames("Gateway that the proxy may serve, with its keys; * for all"),
     uses: withDefault(count({ hint: "COUNT", about: "proxies it lets in; 0 for any number" }), "1"),
     output: outputFlag(),
     ...CLIENT_FLAGS,
@@ -23,10 +25,12 @@ const create = defineVerb({
   ].join(" "),
   examples: [
     ["mesh token create --name web", "for one proxy, within an hour"],
+    ["mesh token create --name edge --gateway edge", "for a proxy that serves the Gateway edge"],
     ["mesh token create --name web --namespace shop --uses 0 --ttl 24h", "for as many replicas as start within a day"],
   ],
-  async run({ flags: { name, namespace, ttl, uses, output, ...flags } }) {
-    const made = await clientOf(flags).createToken({ name, namespace, ttlMs: ttl, uses });
+  async run({ flags: { name, namespace, gateway, ttl, uses, output, ...flags } }) {
+    const gateways = qualified(gateway, namespace);
+    const made = await clientOf(flags).createToken({ name, namespace, ttlMs: ttl, uses, gateways });
     console.log(output === "json" ? JSON.stringify(made) : made.token);
     // Beside the token, so that TOKEN=$(mesh token create …) holds nothing else.
     const many = uses === 0 ? "any number of proxies" : uses === 1 ? "one proxy" : `${uses} proxies`;

@@ -1,4 +1,4 @@
-import { DNS_LABEL, isDnsLabel } from "../config/mod.ts";
+import { DNS_LABEL, isDnsLabel, isDnsSubdomain } from "../config/mod.ts";
 import { type Api, ApiError, type ApiSources, need, readBody } from "./api-request.ts";
 import { type ApiTokenRecord, isRole, ROLES } from "./api-token.ts";
 import type {
@@ -9,6 +9,7 @@ import type {
   NewJoinTokenResult,
 } from "./client/mod.ts";
 import { JOIN_TOKEN_TTL_MS, type JoinTokenRecord, type NewJoinToken } from "./join-token.ts";
+import { ALL_GATEWAYS } from "./need.ts";
 
 /** A year: a token for longer is a password nobody remembers giving out. */
 const MAX_TTL_MS = 365 * 24 * 3_600_000;
@@ -24,8 +25,12 @@ function addJoinTokens(api: Api, { plane, audit }: ApiSources): void {
   api.post("/v1/tokens", async (c) => {
     need(c.get("caller"), "operator");
     const wanted = readNewJoinToken(await readBody<NewJoinTokenRequest>(c.req));
+    // Whoever serves a Gateway has its keys, which are otherwise for administrators.
+    if ((wanted.gateways ?? []).length > 0) need(c.get("caller"), "admin");
     const { record, token } = await plane.createJoinToken(wanted, c.get("caller").name);
-    const target = `${record.id} for ${record.namespace}/${record.name}`;
+    const { gateways = [] } = record;
+    const serves = gateways.length === 0 ? "" : ` and Gateways ${gateways.join(", ")}`;
+    const target = `${record.id} for ${record.namespace}/${record.name}${serves}`;
     await audit.write({ who: c.get("caller").name, action: "create join token", target });
     return c.json({ ...joinTokenRow(record), token } satisfies NewJoinTokenResult, 201);
   });
@@ -74,12 +79,21 @@ function addApiTokens(api: Api, { apiTokens, audit }: ApiSources): void {
 }
 
 function readNewJoinToken(body: Partial<NewJoinTokenRequest>): NewJoinToken {
-  const { namespace, name, ttlMs = JOIN_TOKEN_TTL_MS, uses = 1 } = body;
+  const { namespace, name, ttlMs = JOIN_TOKEN_TTL_MS, uses = 1, gateways = [] } = body;
   if (!isDnsLabel(namespace)) throw malformed("namespace", DNS_LABEL);
   if (!isDnsLabel(name)) throw malformed("name", DNS_LABEL);
   if (!isWhole(ttlMs, 1, MAX_TTL_MS)) throw malformed("ttlMs", `a whole number from 1 to ${MAX_TTL_MS}`);
   if (!isWhole(uses, 0, MAX_USES)) throw malformed("uses", `a whole number from 0 to ${MAX_USES}`);
-  return { namespace, name, ttlMs, uses };
+  if (!Array.isArray(gateways) || !gateways.every(isGatewayName)) throw malformed("gateways", GATEWAY_NAMES);
+  return { namespace, name, ttlMs, uses, gateways };
+}
+
+const GATEWAY_NAMES = 'a list of names like "default/edge", or of "*"';
+
+function isGatewayName(name: unknown): name is string {
+  if (typeof name !== "string") return false;
+  const parts = name.split("/");
+  return name === ALL_GATEWAYS || (parts.length === 2 && parts.every(isDnsSubdomain));
 }
 
 function isWhole(value: unknown, least: number, most: number): boolean {

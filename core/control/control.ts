@@ -10,6 +10,7 @@ import { Applied, type AppliedRecord } from "./applied.ts";
 import { Audit } from "./audit.ts";
 import { type Builtins, Configuration, type Submission } from "./configuration.ts";
 import { GatewayBook, type GatewayBookRecord } from "./gateway-book.ts";
+import { type GatewayPermitRecord, GatewayPermits } from "./gateway-permit.ts";
 import { type GenerationRecord, Generations } from "./generation.ts";
 import { Issuing } from "./identity.ts";
 import { type JoinTokenRecord, JoinTokens } from "./join-token.ts";
@@ -242,6 +243,7 @@ class Starting {
       ...{ clock, log, counts: this.#counts, observer, software },
       ...{ linkTiming: { pingMs, deadMs }, timing: { ackMs, retryMs } },
       ...{ configuration, publisher, registry, streams, joinTokens, issuing, rollouts, statuses },
+      gatewayPermits: new GatewayPermits(this.#storage.records<GatewayPermitRecord>("gateway-permits")),
     });
     this.#stops.push(
       () => statuses.settled(),

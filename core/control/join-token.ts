@@ -15,6 +15,8 @@ export interface JoinTokenRecord {
   /** Joins it is good for; 0: as many as come before it expires. */
   readonly uses: number;
   readonly used: number;
+  /** Gateways that whoever joins with it may serve; left out: none. */
+  readonly gateways?: readonly string[];
   /** Name of the API token that made it. */
   readonly createdBy: string;
 }
@@ -24,6 +26,8 @@ export interface NewJoinToken {
   readonly name: string;
   readonly ttlMs: number;
   readonly uses: number;
+  /** @default none */
+  readonly gateways?: readonly string[];
 }
 
 /** A token lives an hour unless its maker says otherwise: long enough to paste it. */
@@ -51,9 +55,10 @@ export class JoinTokens {
   ): Promise<{ readonly record: JoinTokenRecord; readonly secret: string }> {
     const { id, secret, hash } = newSecret(this.#random);
     const createdAt = this.#clock.now();
-    const { namespace, name, uses, ttlMs } = wanted;
+    const { namespace, name, uses, ttlMs, gateways = [] } = wanted;
     const expiresAt = createdAt + ttlMs;
-    const record = { id, hash, namespace, name, createdAt, expiresAt, uses, used: 0, createdBy };
+    const more = gateways.length === 0 ? {} : { gateways };
+    const record = { id, hash, namespace, name, createdAt, expiresAt, uses, used: 0, createdBy, ...more };
     await this.#records.put(id, record);
     return { record, secret };
   }
@@ -75,7 +80,7 @@ export class JoinTokens {
    *
    * @throws {Refused} with the same words for an unknown id and a wrong secret: ids must not be found by trying.
    */
-  async redeem(id: string, secret: string): Promise<{ readonly namespace: string; readonly name: string }> {
+  async redeem(id: string, secret: string): Promise<Pick<JoinTokenRecord, "namespace" | "name" | "gateways">> {
     const record = await this.#records.update(id, (kept) => {
       this.#verify(kept, secret);
       return { ...kept, used: kept.used + 1 };

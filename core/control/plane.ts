@@ -13,9 +13,11 @@ import {
 } from "../discovery/mod.ts";
 import { readSpiffeId, workloadOf } from "../identity/mod.ts";
 import type { Configuration } from "./configuration.ts";
+import type { GatewayPermits } from "./gateway-permit.ts";
 import type { Issuing } from "./identity.ts";
 import type { JoinTokenRecord, JoinTokens, NewJoinToken } from "./join-token.ts";
 import type { ControlCounts, ControlObserver } from "./metrics.ts";
+import { ALL_GATEWAYS } from "./need.ts";
 import { ProxyStream, type StreamHost, type StreamPeer, type StreamTiming } from "./proxy-stream.ts";
 import type { Published } from "./published.ts";
 import type { Publisher } from "./publisher.ts";
@@ -41,6 +43,7 @@ export interface PlaneParts {
   readonly issuing: Issuing;
   readonly rollouts: Rollouts;
   readonly statuses: StatusKeeper;
+  readonly gatewayPermits: GatewayPermits;
 }
 
 /** What proxies and the API reach of a control plane: its parts, put together. */
@@ -130,7 +133,8 @@ export class Plane implements Reception, StreamHost {
     const { namespace, name } = await this.joinTokens.check(tokenId, secret);
     const identity = issuing.idOf(namespace, name);
     const svid = await issuing.sign(identity, csr);
-    await this.joinTokens.redeem(tokenId, secret);
+    const { gateways = [] } = await this.joinTokens.redeem(tokenId, secret);
+    await this.#parts.gatewayPermits.set(identity, gateways);
     this.log.info("a proxy has joined", { identity, token: tokenId });
     return { id: 0, ...svid };
   }
@@ -141,6 +145,7 @@ export class Plane implements Reception, StreamHost {
 
   async subscribe(link: Link, identity: string, software: string, subscribe: Subscribe): Promise<LinkReader> {
     const peer = peerOf(identity, software, subscribe);
+    await this.#requirePermit(identity, subscribe.gateways ?? []);
     const stream = new ProxyStream(link, peer, this);
     if (subscribe.workload !== null)
       await this.registry.register({ key: peer.key, claim: subscribe.workload, identity }, stream);
@@ -184,6 +189,15 @@ export class Plane implements Reception, StreamHost {
     this.streams.leave(stream);
     this.counts.streamsOpen = this.streams.size;
     this.registry.release(stream.peer.key, stream);
+  }
+
+  /** @throws {Refused} for a Gateway that the identity may not serve. */
+  async #requirePermit(identity: string, gateways: readonly string[]): Promise<void> {
+    const refused = await this.#parts.gatewayPermits.firstRefused(identity, gateways);
+    if (refused === null) return;
+    const flag = refused === ALL_GATEWAYS ? `"${refused}"` : refused;
+    const message = `Cannot serve Gateway ${refused}: the token that ${identity} joined with was not for it; join with one of "mesh token create --gateway ${flag}"`;
+    throw new Refused("identity", message);
   }
 
   stop(): void {

@@ -24,7 +24,10 @@ export interface TestControl {
   /** What it logged, one line each: level and message. */
   readonly lines: string[];
   /** A join token for a workload. */
-  token(name: string, options?: { namespace?: string; uses?: number; ttlMs?: number }): Promise<string>;
+  token(
+    name: string,
+    options?: { namespace?: string; uses?: number; ttlMs?: number; gateways?: readonly string[] },
+  ): Promise<string>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 

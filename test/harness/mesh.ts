@@ -101,7 +101,9 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     },
     async join(name, more = {}) {
       const { known = false, namespace = "default" } = more;
-      const secret = known ? null : (await client.createToken({ namespace, name, uses: 1 })).token;
+      const secret = known
+        ? null
+        : (await client.createToken({ namespace, name, uses: 1, gateways: gatewaysIn(more.flags, namespace) })).token;
       const member = await startMember(folder, stream, name, secret, more);
       members.push(member);
       return member;
@@ -236,4 +238,10 @@ export function freePort(): number {
       // Taken: try another.
     }
   }
+}
+
+/** The Gateways that flags ask for, as a token must allow them. */
+function gatewaysIn(flags: readonly string[] = [], namespace: string): readonly string[] {
+  const names = flags.filter((_, i) => flags[i - 1] === "--gateway");
+  return names.map((name) => (name === "*" || name.includes("/") ? name : `${namespace}/${name}`));
 }

@@ -146,7 +146,7 @@ test("a proxy gets the Gateways it serves, with their keys, and another one noth
   await apply(mesh, secret, gatewayWith("edge", listener), gatewayOf("other", 80), SERVICE, routeTo("web", "web"));
   const join = async (name: string, gateways: readonly string[]) => {
     const { host, port } = mesh.control.addresses.stream;
-    return testProxy({ control: { host, port }, token: await mesh.token(name), gateways });
+    return testProxy({ control: { host, port }, token: await mesh.token(name, { gateways }), gateways });
   };
   await using edge = await join("edge", ["default/edge"]);
   await using all = await join("all", ["*"]);
@@ -162,6 +162,31 @@ test("a proxy gets the Gateways it serves, with their keys, and another one noth
   });
   const gateway = edge.plane.models.at(-1)?.resources.find(({ kind }) => kind === "gateway");
   expect(JSON.stringify(gateway)).toContain("PRIVATE KEY");
+});
+
+test("a proxy whose token was not for a Gateway is not let in to serve it", async () => {
+  await using mesh = await testControl();
+  await apply(mesh, EDGE, gatewayOf("other", 80));
+  const control = mesh.control.addresses.stream;
+  const token = await mesh.token("edge", { gateways: ["default/other"] });
+  await using proxy = testProxy({ control, token, gateways: ["default/edge"] });
+
+  await eventually(() =>
+    expect(proxy.discovery.state().lastError).toContain("mesh token create --gateway default/edge"),
+  );
+  expect(proxy.plane.models).toEqual([]);
+});
+
+test("only an administrator makes a token that opens a Gateway's keys", async () => {
+  await using mesh = await testControl();
+  const { token } = await mesh.client.createApiToken("ci", "operator");
+  const { host, port } = mesh.control.addresses.api;
+  const operator = new ControlClient({ url: `http://${host}:${port}`, token });
+  const wanted = { namespace: "default", name: "edge" };
+
+  await expect(operator.createToken({ ...wanted, gateways: ["*"] })).rejects.toThrow("admin is needed");
+  expect((await operator.createToken(wanted)).token).toBeString();
+  expect((await mesh.client.createToken({ ...wanted, gateways: ["*"] })).gateways).toEqual(["*"]);
 });
 
 const GRANT = `{apiVersion: ${API}, kind: ReferenceGrant, metadata: {name: grant, namespace: other},

@@ -142,6 +142,8 @@ export interface NewJoinTokenRequest {
   readonly ttlMs?: number;
   /** Joins it is good for; 0: any number until it expires. @default 1 */
   readonly uses?: number;
+  /** Gateways that whoever joins with it may serve: `<namespace>/<name>`, or "*". @default none */
+  readonly gateways?: readonly string[];
 }
 
 export interface JoinTokenRow {
@@ -152,6 +154,7 @@ export interface JoinTokenRow {
   readonly expiresAt: number;
   readonly uses: number;
   readonly used: number;
+  readonly gateways?: readonly string[];
   readonly createdBy: string;
 }
 

@@ -133,7 +133,8 @@ export async function joinMesh(
   namespace: string,
   flags: readonly string[],
 ): Promise<Program> {
-  const { token } = await client.createToken({ namespace, name, uses: 1 });
+  const gateways = flags.includes("--gateway") ? ["*"] : [];
+  const { token } = await client.createToken({ namespace, name, uses: 1, gateways });
   const at = join(folder.path, `${namespace}.${name}`);
   const words = ["proxy", "--name", name, "--namespace", namespace, "--control", stream, "--data", at];
   const program = await startBinary(
