@@ -23,7 +23,7 @@ import {
   Region,
   type RegionMessage,
 } from "../telemetry/mod.ts";
-import { Upstream } from "../upstream/mod.ts";
+import { type CheckEvents, HealthChecker, Upstream } from "../upstream/mod.ts";
 import { type ClusterReport, reportOf } from "./cluster-report.ts";
 import { Listeners } from "./listeners.ts";
 import { Tallies } from "./measured.ts";
@@ -57,6 +57,7 @@ export class WorkerPlane {
   readonly #metrics: MeshMetrics;
   readonly #trust: Trust;
   readonly #upstream: Upstream;
+  readonly #checker: HealthChecker;
   readonly #egress: Egress;
   readonly #serving: Serving;
   readonly #connectionRecorder: ConnectionRecorder;
@@ -118,7 +119,7 @@ export class WorkerPlane {
     const parts = { clock, deadlines: this.#deadlines, istio, metrics: this.#metrics, log: this.#logWriter, self };
     this.#connectionRecorder = new ConnectionRecorder(parts);
     this.#connections = new Connections(this.#mesh, this.#connectionRecorder);
-    this.#upstream = new Upstream({
+    const dialing = {
       http2: this.#http2,
       client: { handler: this.#serving, stage: this.#stage, headLimits: DEFAULT_HEAD_LIMITS },
       deadlines: this.#deadlines,
@@ -126,9 +127,11 @@ export class WorkerPlane {
       idleTimeoutMs: UPSTREAM_IDLE_MS,
       maxConnections: MAX_CONNECTIONS_PER_ENDPOINT,
       maxWaiting: MAX_WAITING_PER_ENDPOINT,
-      tls: (endpoint) => (this.#isSecure(endpoint) ? this.#trust.client() : null),
-      bug: (error) => this.#bug(error),
-    });
+      tls: (endpoint: Endpoint) => (this.#isSecure(endpoint) ? this.#trust.client() : null),
+      bug: (error: unknown) => this.#bug(error),
+    };
+    this.#upstream = new Upstream(dialing);
+    this.#checker = new HealthChecker({ ...dialing, random: systemRandom, events: this.#checkEvents() });
     this.#mesh.upstream = this.#upstream;
     this.#parked = this.#makeParked();
     this.#policies = this.#makePolicies();
@@ -223,6 +226,7 @@ export class WorkerPlane {
     this.#listeners.review();
     this.#parked.review();
     this.#tallies.review(snapshot);
+    this.#checker.review(snapshot.clusters.values());
     this.#upstream.retain(new Set<Endpoint>([...snapshot.endpoints(), ...this.#egress.endpoints()]));
     this.#stage.flush();
   }
@@ -249,6 +253,7 @@ export class WorkerPlane {
     this.drain();
     this.#listeners.destroy();
     this.#upstream.close();
+    this.#checker.close();
     this.#policies.close();
     this.#logWriter?.close();
   }
@@ -274,6 +279,17 @@ export class WorkerPlane {
   #isSecure(endpoint: Endpoint): boolean {
     if (endpoint.identity !== null || endpoint.tls !== null) return true;
     return this.#plan.upstreamTls && !/^(inbound:|outside\/)/.test(endpoint.home.name);
+  }
+
+  #checkEvents(): CheckEvents {
+    const { healthChecks } = this.#metrics;
+    const { log } = this.#host;
+    const about = ({ home, authority }: Endpoint) => ({ cluster: home.name, endpoint: authority });
+    return {
+      checked: ({ home }, isFine) => healthChecks.with(home.name, isFine ? "passed" : "failed").add(),
+      down: (endpoint, problem) => log.warn("endpoint fails its checks", { ...about(endpoint), problem }),
+      up: (endpoint) => log.info("endpoint passes its checks again", about(endpoint)),
+    };
   }
 
   #clusterEvents(): ClusterEvents {

@@ -9,6 +9,7 @@ export interface MeshMetrics {
   readonly mirrorDifferences: Family<readonly ["cluster", "difference"], Counter>;
   readonly hedges: Family<readonly ["cluster", "outcome"], Counter>;
   readonly ejections: Family<readonly ["cluster", "reason"], Counter>;
+  readonly healthChecks: Family<readonly ["cluster", "outcome"], Counter>;
   readonly policyCalls: Family<readonly ["policy", "outcome"], Counter>;
   readonly policySeconds: Family<readonly ["policy"], Histogram>;
   readonly connectionsOpen: Family<readonly ["direction"], Gauge>;
@@ -48,6 +49,7 @@ export function meshMetrics(region: Region): MeshMetrics {
     ]),
     hedges: region.counter("mesh_hedges_total", "Attempts beside a slow one.", ["cluster", "outcome"]),
     ejections: region.counter("mesh_ejections_total", "Endpoints taken out for their failures.", ["cluster", "reason"]),
+    healthChecks: region.counter("mesh_health_checks_total", "Active checks of endpoints.", ["cluster", "outcome"]),
     policyCalls: region.counter("mesh_policy_calls_total", "Calls of policies, faults included.", [
       "policy",
       "outcome",

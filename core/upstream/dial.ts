@@ -136,6 +136,14 @@ export class Dial extends Deadline {
     this.fail(DialFailure.Timeout, `no connection within ${this.#timeoutMs} ms`);
   }
 
+  /** Gives it up; no outcome follows. */
+  cancel(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#settings.deadlines.clear(this);
+    this.#socket?.terminate();
+  }
+
   fail(failure: DialFailure, problem: string): void {
     if (this.#over) return;
     this.#over = true;
