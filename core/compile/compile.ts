@@ -61,7 +61,6 @@ export function compile(
   const clusters = clustersOf(services, catalog.all("EndpointSlice"), { traffic, tls: tls.at, now }, report);
   const backends = new Backends(services, grants);
   const routes = compileRoutes(routesIn(catalog), { services, backends }, report);
-  warnOfShadowed(routes.rulesAt, report);
   const { plugins, attachments } = compilePlugins(catalog.all("Plugin"), { services, findRoute, modules }, report);
   const faults = compileFaults(catalog.all("Fault"), { services, findRoute }, report);
   const around = { services, clusters, ...routes, attachments, faults, traffic, mtls: mesh.mtls };
@@ -72,6 +71,7 @@ export function compile(
     },
     report,
   );
+  warnOfShadowed([...routes.rulesAt, ...gateways.rulesAt], report);
 
   const resources: Resource[] = [
     { kind: "mesh", name: "", version: versionOf(mesh), model: mesh },

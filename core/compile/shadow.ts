@@ -7,9 +7,9 @@ import type { CompiledRule } from "./rule.ts";
  * an equal one of a rule before. Equal means the same conditions; a match that
  * is merely wider takes nothing, because the narrower one wins.
  */
-export function warnOfShadowed(rulesAt: ReadonlyMap<string, readonly CompiledRule[]>, report: Report): void {
+export function warnOfShadowed(rulesAt: Iterable<readonly [string, readonly CompiledRule[]]>, report: Report): void {
   const told = new Set<CompiledRule>();
-  for (const [port, rules] of rulesAt) {
+  for (const [place, rules] of rulesAt) {
     const takenBy = new Map<string, CompiledRule>();
     // Callers of a namespace with rules of its own meet those alone.
     const keyOf = (rule: CompiledRule) => (match: MatchModel) => `${rule.model.consumers ?? ""} ${matchKey(match)}`;
@@ -19,7 +19,7 @@ export function warnOfShadowed(rulesAt: ReadonlyMap<string, readonly CompiledRul
       const [first] = owners;
       if (first !== undefined && owners.every((owner) => owner !== undefined) && !told.has(rule)) {
         told.add(rule);
-        const message = `is never reached at ${port}: ${first.model.id} takes the same matches before it`;
+        const message = `is never reached at ${place}: ${first.model.id} takes the same matches before it`;
         report.warn(rule.route, ["spec", "rules", rule.index], message);
       }
       for (const key of keys) if (!takenBy.has(key)) takenBy.set(key, rule);

@@ -5,6 +5,7 @@ import type { Catalog } from "../catalog.ts";
 import type { Report } from "../report.ts";
 import type { CompiledRoute } from "../route.ts";
 import { byAge, GATEWAY_GROUP } from "../route-document.ts";
+import type { CompiledRule } from "../rule.ts";
 import {
   CONTROLLER_NAME,
   conditionsOf,
@@ -34,6 +35,7 @@ import {
   nameOf,
 } from "./model.ts";
 import { Namespaces } from "./namespace.ts";
+import { rulesByHost } from "./reach.ts";
 import type { Certificates } from "./reference.ts";
 import { gatewayModel, type Shape } from "./serve.ts";
 
@@ -63,6 +65,8 @@ export interface CompiledGateways {
   readonly addresses: AddressBook;
   /** Gateways at which a route has effect. */
   readonly gatewaysOf: (route: Document) => readonly GatewayDocument[];
+  /** By the hosts of listeners. */
+  readonly rulesAt: ReadonlyMap<string, readonly CompiledRule[]>;
 }
 
 /** A Gateway of ours with everything that is known of it before its routes. */
@@ -93,6 +97,7 @@ export function compileGateways(input: GatewayInput, report: Report): CompiledGa
     parents: attached.parents,
     addresses: new Map(Array.from(granted, ([name, { addresses }]) => [name, addresses])),
     gatewaysOf: reaching(judged, attached),
+    rulesAt: rulesByHost(attached),
   };
 }
 
