@@ -14,6 +14,7 @@ const VALID: readonly (readonly string[])[] = [
   ["policies"],
   ["edge"],
   ["egress"],
+  ["traffic"],
   ["tcp"],
   ["containers/config"],
 ];
@@ -105,6 +106,23 @@ lonely("examples/egress: what is written down may be called, and nothing else", 
 
   expect(said(steps, "api.payments.example")).toMatch(/"name":"payments".*"x-team":"shop"/);
   expect(said(steps, "elsewhere.example")).toContain('Cannot call "elsewhere.example": it is not in the mesh');
+});
+
+lonely("examples/traffic: each rule does with a request what it says, and it is counted", async () => {
+  const steps = await follow("examples/traffic/README.md");
+
+  expect(said(steps, "/old/shoes")).toMatch(
+    /^HTTP\/1\.1 301 [\s\S]*location: http:\/\/127\.0\.0\.1:8080\/new\/shoes\?size=42/i,
+  );
+  expect(said(steps, "/shop/shoes")).toMatch(/"path":"\/shoes".*"host":"inner\.example"/);
+  expect(said(steps, "/status/503")).toMatch(/^HTTP\/1\.1 503 [\s\S]*"name":"web"/);
+  expect(said(steps, "x-fault: outage")).toMatch(/^HTTP\/1\.1 503 [\s\S]*fault filter abort/);
+  expect(said(steps, "x-fault: slow")).toMatch(/^200 after (0\.[5-9]|[1-9])/);
+  const metrics = said(steps, "/metrics");
+  expect(metrics).toMatch(/mesh_retries_total\{.*outcome="made",reason="status"\} 2/);
+  expect(metrics).toMatch(/mesh_mirrored_requests_total\{.*outcome="answered"\} [1-9]/);
+  expect(metrics).toMatch(/mesh_mirror_comparisons_total\{.*difference="body"\} [1-9]/);
+  expect(metrics).toMatch(/mesh_refusals_total\{.*reason="FI"\} 1/);
 });
 
 const withRedis = testUnless((await withoutNamespaces()) ?? lacking({ programs: ["redis-server", "redis-cli"] }));
