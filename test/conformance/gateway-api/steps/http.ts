@@ -46,7 +46,10 @@ async function mustBeRefused(door: Door, host: string, path: string): Promise<vo
 }
 
 function judgeSplit(door: Door, request: Request, host: string): Promise<void> {
-  return judgeShares(request.shares!, request.times ?? 500, async () => seenIn(await send(door, request, host)).pod);
+  return judgeShares(request.shares!, request.times ?? 500, async () => {
+    const answer = await send(door, request, host);
+    return answer.status === 200 ? seenIn(answer).pod : `status ${answer.status}`;
+  });
 }
 
 /** Copies are counted where they arrive, under the key of their requests. */

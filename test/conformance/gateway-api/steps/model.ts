@@ -98,7 +98,7 @@ export interface Request extends Way {
   };
   /** No connection, no handshake, or no response. */
   readonly refused?: true;
-  /** How often it is sent, and to which share of them the backends answer, in hundredths. */
+  /** How often it is sent, and to which share of them a backend answers, or `status 500`, in hundredths. */
   readonly times?: number;
   readonly shares?: Readonly<Record<string, number>>;
   /** Deployments that get a copy: always, or a share of all copies in hundredths. */
