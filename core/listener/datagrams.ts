@@ -82,6 +82,11 @@ export function openPeer({ address, port, received, failed, bug }: DatagramPeerO
   return { send: (bytes) => sent(() => socket.send(bytes)), close: () => socket.close() };
 }
 
+/** Binds the address and lets it go. @throws where it is taken. */
+export function tryDatagrams(hostname: string, port: number): void {
+  madeNow({ hostname, port, socket: {} }).close();
+}
+
 function opened(options: DatagramListenOptions, wanted: object): Socket {
   try {
     return madeNow(wanted);

@@ -4,7 +4,9 @@ import { open } from "../../test/harness/connection.ts";
 import { eventually } from "../../test/harness/eventually.ts";
 import { type FakeClock, fakeClock } from "../../test/harness/fake-clock.ts";
 import { Deadlines } from "../base/mod.ts";
-import { assertFree, type ConnectionLimit, type Listener, ListenFailed, type ListenOptions, listen } from "./listen.ts";
+import { assertFree } from "./assert-free.ts";
+import { listenDatagrams } from "./datagrams.ts";
+import { type ConnectionLimit, type Listener, ListenFailed, type ListenOptions, listen } from "./listen.ts";
 import type { ConnectionFacts, Wire, WireOwner } from "./wire.ts";
 
 const HANDSHAKE_MS = 10_000;
@@ -258,6 +260,17 @@ describe("an address that is taken", () => {
     expect(() => listening("plain", { port })).toThrow(
       `Cannot listen on 127.0.0.1:${port} for "web": the port is taken; choose another address, or port 0 for a free one`,
     );
+  });
+
+  test("is not shared with a stranger for datagrams either", () => {
+    const shared = { name: "dns", hostname: "127.0.0.1", reusePort: true, received() {}, bug() {} };
+    const { port, stop } = listenDatagrams({ ...shared, port: 0 });
+
+    expect(() => assertFree({ name: "dns", hostname: "127.0.0.1", port, datagrams: true })).toThrow(ListenFailed);
+    const second = listenDatagrams({ ...shared, port });
+    second.stop();
+    stop();
+    expect(() => assertFree({ name: "dns", hostname: "127.0.0.1", port, datagrams: true })).not.toThrow();
   });
 
   test("is not shared with a stranger, though the kernel would", () => {

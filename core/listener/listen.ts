@@ -101,27 +101,6 @@ export function listen(options: ListenOptions): Listener {
   }
 }
 
-/**
- * Makes sure that nobody has the address. SO_REUSEPORT, by which workers share
- * a port, would also share it with another process of the same user, and each
- * would get a part of the other's connections.
- *
- * @throws {ListenFailed} when the address cannot be bound.
- */
-export function assertFree(address: {
-  readonly name: string;
-  readonly hostname: string;
-  readonly port: number;
-  readonly datagrams?: true;
-}): void {
-  if (address.port === 0 || address.datagrams) return;
-  try {
-    Bun.listen({ hostname: address.hostname, port: address.port, socket: { data() {} } }).stop(true);
-  } catch (cause) {
-    throw new ListenFailed(address, cause);
-  }
-}
-
 /** What hangs on an accepted socket: the codec, or what waits for the first bytes or the handshake. */
 interface SocketState {
   owner: WireOwner | null;

@@ -2,6 +2,7 @@
  * Bound addresses: accept, sniff, handshake → a connection whose peer is known.
  * @module
  */
+export { assertFree } from "./assert-free.ts";
 export {
   type DatagramListener,
   type DatagramPeer,
@@ -9,7 +10,6 @@ export {
   openPeer,
 } from "./datagrams.ts";
 export {
-  assertFree,
   type ConnectionLimit,
   type Listener,
   ListenFailed,

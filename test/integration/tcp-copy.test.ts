@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { createHash } from "node:crypto";
 import { type Accepting, startAccepting } from "../harness/accepted.ts";
 import type { Client } from "../harness/client.ts";
 import { type Connection, open } from "../harness/connection.ts";
 import { eventually } from "../harness/eventually.ts";
 import { type Plane, startPlane } from "../harness/plane.ts";
+import { hashOf, pour } from "../harness/pour.ts";
 
 const MB = 1024 * 1024;
 const IDLE_MS = 3_600_000;
@@ -162,9 +162,9 @@ test("100 MB go up and 100 MB come down at once, and are the same", async () => 
   const upstream = await setUp.backend.next();
 
   const [up, atServer, down, atClient] = await Promise.all([
-    pour(client, 1),
+    pour(client, 1, 100),
     hashOf(upstream),
-    pour(upstream, 2),
+    pour(upstream, 2, 100),
     hashOf(client),
   ]);
 
@@ -208,22 +208,4 @@ function lineOf(client: Connection) {
 /** Lets the events that are under way come through. */
 async function settled(): Promise<void> {
   for (let i = 0; i < 20; i++) await Bun.sleep(0);
-}
-
-async function pour(connection: Connection, seed: number): Promise<string> {
-  const hash = createHash("sha256");
-  for (let i = 0; i < 100; i++) {
-    const piece = Buffer.alloc(MB, `${seed}-${i}-`);
-    hash.update(piece);
-    await connection.write(piece);
-  }
-  connection.shutdown();
-  return hash.digest("hex");
-}
-
-async function hashOf(connection: Connection): Promise<string> {
-  const hash = createHash("sha256");
-  for (let bytes = await connection.some("a piece"); bytes.length > 0; bytes = await connection.some("a piece"))
-    hash.update(bytes);
-  return hash.digest("hex");
 }

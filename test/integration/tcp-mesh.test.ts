@@ -6,6 +6,7 @@ import { clientHello } from "../harness/client-hello.ts";
 import { type Connection, open } from "../harness/connection.ts";
 import { eventually } from "../harness/eventually.ts";
 import { type MeshOfPeers, startPeers } from "../harness/pair.ts";
+import { hashOf, pour } from "../harness/pour.ts";
 
 const setUp = { closers: [] as AsyncDisposable[] };
 
@@ -50,6 +51,44 @@ test("bytes cross from sidecar to sidecar by mutual TLS, and both record who was
   expect(mesh.caller.metric("istio_tcp_sent_bytes_total", { ...secured, reporter: "source" })).toBe(19);
   expect(mesh.sidecars[0]!.metric("istio_tcp_sent_bytes_total", { ...secured, reporter: "destination" })).toBe(19);
 });
+
+test("a client that has said all hears a late answer from behind both proxies, and the other way round", async () => {
+  const { app, mesh } = await withDatabase();
+  await using client = await open(mesh.caller.ports[0]!);
+  await using other = await open(mesh.caller.ports[0]!);
+  const [first, second] = [await app.next(), await app.next()];
+
+  await client.write("question");
+  client.shutdown();
+  await Promise.any([first, second].map((each) => each.ready()));
+  const [asked, quiet] = first.unread.length > 0 ? [first, second] : [second, first];
+  expect((await asked.rest("the question")).toString()).toBe("question");
+  await asked.write("late answer");
+  asked.shutdown();
+  expect((await client.rest("the answer")).toString()).toBe("late answer");
+
+  await quiet.write("bye");
+  quiet.shutdown();
+  expect((await other.rest("the end")).toString()).toBe("bye");
+  await other.write("last words");
+  other.shutdown();
+  expect((await quiet.rest("the last words")).toString()).toBe("last words");
+});
+
+test("30 MB go up and 30 MB come down at once through mutual TLS, and are the same", async () => {
+  const { app, mesh } = await withDatabase();
+  await using client = await open(mesh.caller.ports[0]!);
+  const atApp = await app.next();
+
+  const [up, atServer, down, atClient] = await Promise.all([
+    pour(client, 1, 30),
+    hashOf(atApp),
+    pour(atApp, 2, 30),
+    hashOf(client),
+  ]);
+
+  expect([atServer, atClient]).toEqual([up, down]);
+}, 60_000);
 
 test("where one app is not there, another gets all that was said, and the first is ejected in the end", async () => {
   const dead = await startAccepting();
