@@ -1,4 +1,14 @@
-import { download, GRPC, IDENTICAL, MULTIPLEXED_IDENTICAL, MULTIPLEXED_VARIED, VARIED, type Workload } from "./load.ts";
+import {
+  download,
+  GRPC,
+  IDENTICAL,
+  MULTIPLEXED_IDENTICAL,
+  MULTIPLEXED_VARIED,
+  SECURED_IDENTICAL,
+  SECURED_VARIED,
+  VARIED,
+  type Workload,
+} from "./load.ts";
 
 /** Versions of HTTP. */
 export type Version = "http1" | "http2";
@@ -11,6 +21,8 @@ export interface Case {
   readonly policy: boolean;
   /** What is in the connections is not read, only copied. */
   readonly bytes?: true;
+  /** The load comes by TLS, and shows no certificate: the edge of a mesh. */
+  readonly edge?: true;
   /** What the load speaks; also what two proxies speak with each other, where they do not choose themselves. */
   readonly takes: Version;
   /** What the origin speaks. */
@@ -33,6 +45,15 @@ const COPY = { ...LARGE, workloads: [download(16), download(1)], bytes: true } a
 export const CASES: readonly Case[] = [
   { ...SMALL, name: "one hop", hops: 1, reach: { HAProxy: 1.0, Envoy: 0.4 } },
   { ...SMALL, name: "one hop, one policy", hops: 1, policy: true, reach: {} },
+  {
+    ...SMALL,
+    name: "gateway, TLS ended, one hop",
+    hops: 1,
+    edge: true,
+    workloads: [SECURED_VARIED, SECURED_IDENTICAL],
+    paced: false,
+    reach: {},
+  },
   { ...SMALL, name: "mutual TLS, two hops", hops: 2, reach: { HAProxy: 0.6, Envoy: 0.35 } },
   {
     ...SMALL,

@@ -38,6 +38,9 @@ export interface Latency {
 
 export const VARIED = small("varied");
 export const IDENTICAL = small("identical");
+/** By TLS. */
+export const SECURED_VARIED = small("varied", "https");
+export const SECURED_IDENTICAL = small("identical", "https");
 export const MULTIPLEXED_VARIED = multiplexed("varied", async (port) => {
   const uris = Array.from(
     { length: URIS },
@@ -69,8 +72,9 @@ export function download(megabytes: number): Workload {
   };
 }
 
-function small(name: string): Workload {
-  return { name, unit: "request", units: 1, run: (port, seconds) => load(port, name, CONNECTIONS, seconds) };
+function small(name: string, scheme: "http" | "https" = "http"): Workload {
+  const run = (port: number, seconds: number) => load(port, name, CONNECTIONS, seconds, {}, scheme);
+  return { name, unit: "request", units: 1, run };
 }
 
 function multiplexed(name: string, request: (port: number) => Promise<readonly string[]>): Workload {
@@ -97,9 +101,10 @@ export async function load(
   connections: number,
   seconds: number,
   env: Readonly<Record<string, string>> = {},
+  scheme: "http" | "https" = "http",
 ): Promise<Throughput> {
   const script = join(import.meta.dir, `${kind}.lua`);
-  const wrk = ["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, `http://127.0.0.1:${port}/`];
+  const wrk = ["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, `${scheme}://127.0.0.1:${port}/`];
   const more = Object.entries({ ...env, BENCH_DONE: join(import.meta.dir, "done.lua") });
   const words = more.map(([name, value]) => `${name}=${value}`);
   const said = await output(["taskset", "-c", String(LOAD_CORE), "env", ...words, ...wrk]);

@@ -9,8 +9,8 @@ export interface Hop {
   readonly port: number;
   /** …and on this port for HTTP/1.1 without TLS, whatever it takes there… */
   readonly plainPort: number;
-  /** …asks for a client's certificate of our root if this is "tls"… */
-  readonly accepts: "plain" | "tls";
+  /** …asks for a client's certificate of our root if this is "tls", and for none if it is the edge's TLS… */
+  readonly accepts: "plain" | "tls" | "edge";
   /** …in this version of HTTP… */
   readonly takes: Version;
   /** …and forwards `/api/` to this port of 127.0.0.1… */

@@ -122,7 +122,7 @@ export async function startHops(peer: Peer, kind: Case, origin: Origin, authorit
       await listens(hop.port, log);
     }
     const { port, plainPort } = hops[0]!;
-    await (kind.takes === "http1" ? answers(port, log) : answersHttp2(port, log));
+    await (kind.takes === "http1" ? answers(port, log, kind.edge) : answersHttp2(port, log));
     return { programs, port, plainPort, startMs: performance.now() - began, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
@@ -168,7 +168,7 @@ async function saturated(programs: readonly Pinned[], port: number, workload: Wo
 async function layOut(kind: Case, origin: Origin, authority: Certificates, folder: Folder): Promise<readonly Hop[]> {
   const identity = await authority.issue(SPIFFE_ID, 3600, HOSTNAME);
   const [front, back, plainPort, admin, otherAdmin] = [freePort(), freePort(), freePort(), freePort(), freePort()];
-  const { policy, takes, bytes = false } = kind;
+  const { policy, takes, bytes = false, edge = false } = kind;
   const upstream = kind.origin === "http1" ? origin.port : origin.grpcPort;
   const plain = {
     accepts: "plain",
@@ -180,7 +180,8 @@ async function layOut(kind: Case, origin: Origin, authority: Certificates, folde
     plainPort,
     speaks: kind.origin,
   } as const;
-  if (kind.hops === 1) return [{ ...plain, folder, port: front, upstream, admin }];
+  const accepts = edge ? "edge" : "plain";
+  if (kind.hops === 1) return [{ ...plain, accepts, folder, port: front, upstream, admin }];
   const far: Folder = {
     ...folder,
     path: `${folder.path}/far`,
@@ -199,8 +200,9 @@ function listens(port: number, log: string): Promise<unknown> {
 }
 
 /** Waits for a 200 through all hops. */
-export function answers(port: number, log: string): Promise<unknown> {
-  return orWhatItSaid(log, async () => (await request(port, { target: "/api/items" })).status === 200);
+export function answers(port: number, log: string, edge = false): Promise<unknown> {
+  const target = edge ? { port, tls: { rejectUnauthorized: false } } : port;
+  return orWhatItSaid(log, async () => (await request(target, { target: "/api/items" })).status === 200);
 }
 
 function answersHttp2(port: number, log: string): Promise<unknown> {

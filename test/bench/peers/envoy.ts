@@ -44,7 +44,7 @@ async function config(hop: Hop): Promise<object> {
           filter_chains: [
             {
               filters: [connectionManager(hop)],
-              ...(hop.accepts === "tls" ? { transport_socket: tls.inbound } : {}),
+              ...(hop.accepts === "plain" ? {} : { transport_socket: tls.inbound }),
             },
           ],
         },
@@ -120,7 +120,13 @@ end`,
   },
 };
 
-async function contexts({ folder, identity, takes, speaks }: Hop): Promise<{ inbound: object; outbound: object }> {
+async function contexts({
+  folder,
+  identity,
+  takes,
+  speaks,
+  accepts,
+}: Hop): Promise<{ inbound: object; outbound: object }> {
   const common = {
     tls_params: { tls_minimum_protocol_version: "TLSv1_3", tls_maximum_protocol_version: "TLSv1_3" },
     tls_certificates: [
@@ -134,17 +140,19 @@ async function contexts({ folder, identity, takes, speaks }: Hop): Promise<{ inb
       match_typed_subject_alt_names: [{ san_type: "URI", matcher: { exact: SPIFFE_ID } }],
     },
   };
-  const context = (name: string, version: Version, more: object): object => ({
+  const { validation_context: _, ...unasked } = common;
+  const context = (name: string, tls: object, version: Version, more: object): object => ({
     name: "envoy.transport_sockets.tls",
     typed_config: {
       "@type": `${EXTENSIONS}.transport_sockets.tls.v3.${name}`,
-      common_tls_context: version === "http2" ? { ...common, alpn_protocols: ["h2"] } : common,
+      common_tls_context: version === "http2" ? { ...tls, alpn_protocols: ["h2"] } : tls,
       ...more,
     },
   });
+  const asks = accepts === "tls";
   return {
-    inbound: context("DownstreamTlsContext", takes, { require_client_certificate: true }),
-    outbound: context("UpstreamTlsContext", speaks, {}),
+    inbound: context("DownstreamTlsContext", asks ? common : unasked, takes, { require_client_certificate: asks }),
+    outbound: context("UpstreamTlsContext", common, speaks, {}),
   };
 }
 

@@ -22,7 +22,8 @@ export const haproxy: Peer = {
 function config({ folder, port, accepts, takes, plainPort, upstream, dials, speaks, admin }: Hop): string {
   const files = `ssl crt ${folder.path}/identity.pem ca-file ${folder.path}/bundle.pem verify required`;
   const secure = `${files} ssl-min-ver TLSv1.3`;
-  const bind = words(accepts === "tls" ? secure : "", takes, accepts);
+  const edge = `ssl crt ${folder.path}/identity.pem ssl-min-ver TLSv1.3`;
+  const bind = words({ tls: secure, edge, plain: "" }[accepts], takes, accepts);
   const server = words(dials === "tls" ? `${secure} verifyhost ${HOSTNAME} sni str(${HOSTNAME})` : "", speaks, dials);
   return `
 global

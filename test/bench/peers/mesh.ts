@@ -13,11 +13,15 @@ export const mesh: Peer = {
     await hop.folder.write("config/web.yaml", resources(hop));
     const { accepts, dials, admin, port, plainPort, identity } = hop;
     const tls = accepts === "tls" || dials === "tls";
+    const atEdge = accepts === "edge";
+    if (atEdge) await hop.folder.write("config/edge.yaml", gateway(hop));
     return [
       await binaryPath(),
       "proxy",
       ...["--config", `${hop.folder.path}/config`],
-      ...["--listen", `127.0.0.1:${port}=web${accepts === "tls" ? ",tls" : ""}`],
+      ...(atEdge
+        ? ["--gateway", "edge", "--gateway-bind", "127.0.0.1"]
+        : ["--listen", `127.0.0.1:${port}=web${accepts === "tls" ? ",tls" : ""}`]),
       ...["--listen", `127.0.0.1:${plainPort}=web`],
       ...(tls ? ["--identity", identity.files] : []),
       ...(dials === "tls" ? ["--upstream-tls"] : []),
@@ -55,6 +59,33 @@ spec:
     - matches: [{ path: { type: PathPrefix, value: /api } }]
       backendRefs: [{ name: web, port: 80 }]
 `;
+
+function gateway({ port, identity: { certificate, privateKey } }: Hop): string {
+  const encoded = (text: string): string => Buffer.from(text).toString("base64");
+  return `apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: edge }
+spec:
+  gatewayClassName: mesh
+  listeners:
+    - { name: https, port: ${port}, protocol: HTTPS, tls: { certificateRefs: [{ name: pair }] } }
+---
+apiVersion: v1
+kind: Secret
+metadata: { name: pair }
+type: kubernetes.io/tls
+data: { tls.crt: ${encoded(certificate)}, tls.key: ${encoded(privateKey)} }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: edge }
+spec:
+  parentRefs: [{ name: edge }]
+  rules:
+    - matches: [{ path: { type: PathPrefix, value: /api } }]
+      backendRefs: [{ name: web, port: 80 }]
+`;
+}
 
 const CANARY = `apiVersion: mesh.dev/v1
 kind: Plugin

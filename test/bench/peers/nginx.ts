@@ -34,7 +34,7 @@ async function server(hop: Hop): Promise<string> {
   const key = await folder.write("key.pem", identity.privateKey);
   const bundle = await folder.write("bundle.pem", identity.bundle);
   const inbound = `ssl_certificate ${certificate}; ssl_certificate_key ${key}; ssl_client_certificate ${bundle};
-    ssl_verify_client on; ssl_protocols TLSv1.3;`;
+    ssl_verify_client ${accepts === "tls" ? "on" : "off"}; ssl_protocols TLSv1.3;`;
   // HTTP/2 goes on only as gRPC.
   const way = speaks === "http2" ? "grpc" : "proxy";
   const outbound = `${way}_ssl_certificate ${certificate}; ${way}_ssl_certificate_key ${key};
@@ -49,8 +49,8 @@ async function server(hop: Hop): Promise<string> {
   return `
   upstream web { server 127.0.0.1:${upstream}; keepalive 256; keepalive_requests 1000000000; keepalive_timeout 600s; }
   server {
-    listen 127.0.0.1:${port}${accepts === "tls" ? " ssl" : ""}${takes === "http2" ? " http2" : ""};
-    ${accepts === "tls" ? inbound : ""}
+    listen 127.0.0.1:${port}${accepts === "plain" ? "" : " ssl"}${takes === "http2" ? " http2" : ""};
+    ${accepts === "plain" ? "" : inbound}
     ${routes}
   }
   server { listen 127.0.0.1:${plainPort}; ${routes} }
