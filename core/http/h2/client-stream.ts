@@ -4,12 +4,13 @@ import { CHUNKED } from "../head.ts";
 import type { Edits, Lines } from "../serialize.ts";
 import type { ClientMux } from "./client.ts";
 import { ErrorCode } from "./frame.ts";
+import type { Spares } from "./spares.ts";
 import { Stream } from "./stream.ts";
 
 /** The upstream side of an attempt that goes by HTTP/2. */
 export class Http2ClientStream extends Stream implements ClientStream {
-  readonly #client: ClientMux;
-  readonly #handler: ResponseHandler;
+  #client: ClientMux;
+  #handler: ResponseHandler;
   #exchange: Exchange | null = null;
   answered = false;
   /** The head of the response, not only of a 1xx, has come. */
@@ -22,6 +23,24 @@ export class Http2ClientStream extends Stream implements ClientStream {
     super(id, client);
     this.#client = client;
     this.#handler = handler;
+  }
+
+  /** A stream for a request: one that served before, where there is one. */
+  static open(id: number, client: ClientMux, handler: ResponseHandler, spares: Spares<Http2ClientStream>) {
+    const stream = spares.take();
+    if (stream === undefined) return new Http2ClientStream(id, client, handler);
+    stream.renew(id, client);
+    stream.#client = client;
+    stream.#handler = handler;
+    stream.answered = stream.responded = stream.#tunnelled = stream.upgrades = false;
+    return stream;
+  }
+
+  protected get isTaken(): boolean {
+    return this.#exchange !== null;
+  }
+  protected spare(): void {
+    this.#client.spare(this);
   }
 
   get exchange(): Exchange | null {
@@ -135,6 +154,7 @@ export class Http2ClientStream extends Stream implements ClientStream {
     const exchange = this.#exchange;
     if (exchange !== null && exchange.upstream === this) exchange.upstream = null;
     this.#exchange = null;
+    this.release();
   }
 
   lost(code: ErrorCode, problem: string): void {

@@ -13,11 +13,17 @@ const NOTHING_ADDED = { bytes: NO_BYTES, length: 0 };
 /** Deadlines of seconds are kept to a quarter of one. */
 const SLACK_MS = 300;
 
-const setUp = {} as { clock: FakeClock; failures: (readonly [UpstreamFailure, string])[] };
+const setUp = {} as {
+  clock: FakeClock;
+  failures: (readonly [UpstreamFailure, string])[];
+  /** What waits for the end of the round. */
+  waiting: (() => void)[];
+};
 
 beforeEach(() => {
   setUp.clock = fakeClock();
   setUp.failures = [];
+  setUp.waiting = [];
 });
 
 describe("a connection to a proxy of the mesh", () => {
@@ -25,10 +31,10 @@ describe("a connection to a proxy of the mesh", () => {
     const { connection, wire } = connect(true);
     send(connection);
 
-    setUp.clock.advance(2_000 + SLACK_MS);
+    advance(2_000 + SLACK_MS);
     expect(wire.pings).toBe(1);
     expect(wire.terminated).toBe(false);
-    setUp.clock.advance(3_000 + SLACK_MS);
+    advance(3_000 + SLACK_MS);
 
     expect(wire.terminated).toBe(true);
     expect(setUp.failures).toEqual([[UpstreamFailure.Closed, "the peer does not answer a PING"]]);
@@ -40,10 +46,10 @@ describe("a connection to a proxy of the mesh", () => {
     send(connection);
 
     for (let asked = 1; asked <= 5; asked++) {
-      setUp.clock.advance(2_000 + SLACK_MS);
+      advance(2_000 + SLACK_MS);
       expect(wire.pings).toBe(asked);
       connection.received(frame(PING, ACK, 0, "\0".repeat(8)));
-      setUp.clock.advance(3_000);
+      advance(3_000);
     }
 
     expect(wire.terminated).toBe(false);
@@ -52,23 +58,23 @@ describe("a connection to a proxy of the mesh", () => {
 
   test("that was idle for long is asked at once when it is used again", () => {
     const { connection, wire } = connect(true);
-    setUp.clock.advance(60_000);
+    advance(60_000);
     expect(wire.pings).toBe(0);
 
     send(connection);
 
     expect(wire.pings).toBe(1);
-    setUp.clock.advance(3_000 + SLACK_MS);
+    advance(3_000 + SLACK_MS);
     expect(setUp.failures).toHaveLength(1);
   });
 });
 
 test("a server that is no proxy of ours is asked no more than it takes, however long it is quiet", () => {
   const { connection, wire } = connect(false);
-  setUp.clock.advance(60_000);
+  advance(60_000);
   send(connection);
 
-  setUp.clock.advance(300_000);
+  advance(300_000);
 
   expect(wire.pings).toBe(0);
   expect(wire.terminated).toBe(false);
@@ -76,7 +82,7 @@ test("a server that is no proxy of ours is asked no more than it takes, however 
 
 /** A connection whose peer has said its SETTINGS, and what it writes. */
 function connect(isMesh: boolean): { connection: ClientMux; wire: RecordingWire } {
-  const kit = new Http2Kit({ deadlines: new Deadlines(setUp.clock), schedule: (run) => run() });
+  const kit = new Http2Kit({ deadlines: new Deadlines(setUp.clock), schedule: (run) => setUp.waiting.push(run) });
   const wire = new RecordingWire();
   const handler = {
     failed: (_exchange: Exchange, failure: UpstreamFailure, problem: string) => setUp.failures.push([failure, problem]),
@@ -87,10 +93,21 @@ function connect(isMesh: boolean): { connection: ClientMux; wire: RecordingWire 
   return { connection, wire };
 }
 
+/** Time goes on, and what was written meanwhile is with the kernel. */
+function advance(ms: number): void {
+  setUp.clock.advance(ms);
+  endRound();
+}
+
+function endRound(): void {
+  for (const run of setUp.waiting.splice(0)) run();
+}
+
 function send(connection: ClientMux): void {
   const exchange = new (class extends Exchange {})();
   Object.assign(exchange.request, requestHead({}));
   connection.open().send(exchange, Buffer.from("web"), null, null, NOTHING_ADDED);
+  endRound();
 }
 
 class RecordingWire implements Wire {

@@ -1,5 +1,5 @@
 import type { Wire } from "../../listener/mod.ts";
-import { Trailers } from "../body.ts";
+import type { Trailers } from "../body.ts";
 import type { Exchange, ResponseHandler } from "../exchange.ts";
 import type { Fields } from "../head.ts";
 import type { Edits, Lines } from "../serialize.ts";
@@ -97,9 +97,14 @@ export class ClientMux extends Connection {
 
   /** A stream for one request; its `send` must come before another is opened. */
   open(): Http2ClientStream {
-    const stream = new Http2ClientStream(this.#next, this, this.#settings.handler);
+    const stream = Http2ClientStream.open(this.#next, this, this.#settings.handler, this.kit.clientStreams);
     this.#next += 2;
     return stream;
+  }
+
+  /** A stream is over for good. */
+  spare(stream: Http2ClientStream): void {
+    this.kit.clientStreams.give(stream);
   }
 
   sendRequest(
@@ -113,7 +118,7 @@ export class ClientMux extends Connection {
     added: Lines,
   ): void {
     if (this.streams.size === 0) this.#watch();
-    this.streams.set(stream.id, stream);
+    this.streams.add(stream);
     const { secure } = this.#settings;
     const form = { secure, upgrades, target: exchange.target };
     encodeRequest(this.encoder, exchange.request, form, authority, route, policy, added);
@@ -133,7 +138,7 @@ export class ClientMux extends Connection {
     this.#trailers = null;
     if (stream instanceof Http2ClientStream && stream.exchange !== null) {
       if (!stream.responded) return stream.exchange.response;
-      this.#trailers = new Trailers();
+      this.#trailers = this.kit.trailers;
       return this.#trailers;
     }
     if (!this.isIdle(id)) return this.kit.discarded;
@@ -180,7 +185,7 @@ export class ClientMux extends Connection {
   /** The peer goes: what it has not begun is as good as never sent (RFC 9113, section 6.8). */
   protected override goneAway(last: number): void {
     this.#leave();
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.all()) {
       if (stream.id <= last) continue;
       this.streams.delete(stream.id);
       stream.lost(ErrorCode.RefusedStream, "the peer goes away and has not begun with it");

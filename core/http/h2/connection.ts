@@ -324,7 +324,7 @@ export abstract class Connection extends Speaker implements WireOwner, FrameOwne
   }
 
   #widenStreams(change: number): void {
-    for (const stream of this.streams.values()) {
+    for (const stream of this.streams.all()) {
       if (stream.sendWindow + change > MAX_WINDOW) {
         this.fail(ErrorCode.FlowControlError, "window out of range");
         return;
@@ -425,9 +425,10 @@ export abstract class Connection extends Speaker implements WireOwner, FrameOwne
   }
 
   #loseStreams(problem: string): void {
-    const streams = [...this.streams.values()];
-    this.streams.clear();
-    for (const stream of streams) stream.lost(ErrorCode.InternalError, problem);
+    for (const stream of this.streams.all()) {
+      this.streams.delete(stream.id);
+      stream.lost(ErrorCode.InternalError, problem);
+    }
   }
 
   /** Ends at once. */

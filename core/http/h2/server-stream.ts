@@ -6,6 +6,7 @@ import { Method } from "../head.ts";
 import type { Edits } from "../serialize.ts";
 import { ErrorCode } from "./frame.ts";
 import type { ServerMux } from "./server.ts";
+import type { Spares } from "./spares.ts";
 import { Stream } from "./stream.ts";
 
 /** A 2xx to extended CONNECT means yes (RFC 8441, section 5): where HTTP/1 says no by one, a proxy of ours is told. */
@@ -13,8 +14,8 @@ const DECLINED: Edits = { drops: () => false, lines: latin1("x-mesh-declined: 1\
 
 /** The downstream side of an exchange that came by HTTP/2. */
 export class Http2ServerStream extends Stream implements ServerStream {
-  readonly #server: ServerMux;
-  readonly #handler: RequestHandler;
+  #server: ServerMux;
+  #handler: RequestHandler;
   #exchange: Exchange | null;
   responseStarted = false;
   /** CONNECT, or what HTTP/1 calls an upgrade: what follows the head is no body, and waits for the response. */
@@ -28,6 +29,26 @@ export class Http2ServerStream extends Stream implements ServerStream {
     this.#server = server;
     this.#handler = handler;
     this.#exchange = handler.begin(this);
+  }
+
+  /** A stream that the client has opened: one that served before, where there is one. */
+  static open(id: number, server: ServerMux, handler: RequestHandler, spares: Spares<Http2ServerStream>) {
+    const stream = spares.take();
+    if (stream === undefined) return new Http2ServerStream(id, server, handler);
+    stream.renew(id, server);
+    stream.#server = server;
+    stream.#handler = handler;
+    stream.responseStarted = stream.#opens = stream.#tunnelled = false;
+    stream.#refusal = null;
+    stream.#exchange = handler.begin(stream);
+    return stream;
+  }
+
+  protected get isTaken(): boolean {
+    return this.#exchange !== null;
+  }
+  protected spare(): void {
+    this.#server.spare(this);
   }
 
   get connection(): ConnectionFacts {
@@ -169,6 +190,7 @@ export class Http2ServerStream extends Stream implements ServerStream {
     this.#exchange = null;
     if (exchange !== null) this.#handler.ended(exchange);
     this.#server.exchangeEnded();
+    this.release();
   }
 
   lost(_code: ErrorCode, problem: string): void {

@@ -1,5 +1,4 @@
 import type { ConnectionFacts, Wire } from "../../listener/mod.ts";
-import { Trailers } from "../body.ts";
 import type { Exchange, RequestHandler } from "../exchange.ts";
 import type { Fields } from "../head.ts";
 import { TOO_LARGE } from "../parse.ts";
@@ -37,7 +36,6 @@ export class ServerMux extends Connection {
   #last = 0;
   /** The stream whose head is being read. */
   #beginning: Http2ServerStream | null = null;
-  #trailers: Trailers | null = null;
   #idleSince: number;
   #blockSince = 0;
   /** What the client had taken when somebody last looked. */
@@ -94,8 +92,7 @@ export class ServerMux extends Connection {
   protected override headOf(id: number, stream: Stream | undefined): Fields | null {
     this.#beginning = null;
     if (stream !== undefined) {
-      this.#trailers = new Trailers();
-      return this.#trailers;
+      return this.kit.trailers;
     }
     if ((id & 1) === 0) {
       this.fail(ErrorCode.ProtocolError, "stream of even number from a client");
@@ -108,15 +105,15 @@ export class ServerMux extends Connection {
     }
     this.#last = id;
     if (this.streams.size >= this.#settings.maxStreams || this.#leaving === 2) return this.kit.discarded;
-    this.#beginning = new Http2ServerStream(id, this, this.#settings.handler);
-    this.streams.set(id, this.#beginning);
+    this.#beginning = Http2ServerStream.open(id, this, this.#settings.handler, this.kit.serverStreams);
+    this.streams.add(this.#beginning);
     return this.#beginning.exchange!.request;
   }
 
   protected override headDecoded(id: number, stream: Stream | undefined, ends: boolean): void {
     if (stream !== undefined) {
       if (stream.remoteEnded) stream.broken(ErrorCode.StreamClosed, "HEADERS behind the end of the stream");
-      else this.takeTrailers(stream, this.#trailers!, ends);
+      else this.takeTrailers(stream, this.kit.trailers, ends);
       return;
     }
     const begun = this.#beginning;
@@ -224,6 +221,11 @@ export class ServerMux extends Connection {
   /** The client goes, or we do, and nothing is left to say. */
   protected override flushed(): void {
     if (this.#leaving > 0 && this.streams.size === 0) this.close("drain");
+  }
+
+  /** A stream is over for good. */
+  spare(stream: Http2ServerStream): void {
+    this.kit.serverStreams.give(stream);
   }
 
   /** A response went out whole. */

@@ -7,6 +7,7 @@ import { HpackEncoder } from "./hpack-encoder.ts";
 import type { Http2Kit } from "./kit.ts";
 import { Outbox } from "./outbox.ts";
 import type { Stream } from "./stream.ts";
+import { StreamTable } from "./stream-table.ts";
 import type { Ticked } from "./ticks.ts";
 import { Turns } from "./turns.ts";
 
@@ -19,7 +20,7 @@ export abstract class Speaker implements Ticked {
   protected readonly kit: Http2Kit;
   protected readonly wire: Wire;
   protected readonly out: Outbox;
-  protected readonly streams = new Map<number, Stream>();
+  protected readonly streams = new StreamTable();
   protected readonly guard: Guard;
   protected readonly turns: Turns;
   /** The socket has gone. */
@@ -64,7 +65,7 @@ export abstract class Speaker implements Ticked {
 
   #relieve(): void {
     this.#wasFull = false;
-    for (const stream of [...this.streams.values()]) stream.relieved();
+    for (const stream of this.streams.all()) stream.relieved();
   }
 
   /** A stream has bytes that its window allows. */

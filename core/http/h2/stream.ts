@@ -19,9 +19,11 @@ const NONE = Object.freeze([]) as unknown as Buffer[];
  * that does not read.
  */
 export abstract class Stream {
-  readonly id: number;
-  protected readonly mux: Connection;
+  id: number;
+  protected mux: Connection;
   sendWindow: number;
+  /** The connection knows it by its number. */
+  isListed = false;
   /** It stands in the connection's turn. */
   isReady = false;
   /** END_STREAM has been sent, or received. */
@@ -48,11 +50,36 @@ export abstract class Stream {
   #endTrailers: Trailers | null = null;
   /** Body bytes the head has announced and that have not come; `CHUNKED` where it announced none. */
   protected expected: number = CHUNKED;
+  #spared = false;
 
   constructor(id: number, mux: Connection) {
     this.id = id;
     this.mux = mux;
     this.sendWindow = mux.peer.initialWindow;
+  }
+
+  /** What the constructor does, for one that served before. */
+  protected renew(id: number, mux: Connection): void {
+    this.id = id;
+    this.mux = mux;
+    this.sendWindow = mux.peer.initialWindow;
+    this.localEnded = this.remoteEnded = this.closed = false;
+    this.bytesSent = 0;
+    this.#queue = NONE;
+    this.#finishing = false;
+    this.#recvWindow = this.#window = DEFAULT_WINDOW;
+    this.#credit = this.#fluent = 0;
+    this.#held = null;
+    this.#open = this.#paused = this.#endHeld = this.#spared = false;
+    this.#trailers = this.#endTrailers = null;
+    this.expected = CHUNKED;
+  }
+
+  /** Where neither the connection nor an exchange needs it any more, the next request may have it. */
+  release(): void {
+    if (this.#spared || this.isListed || this.isReady || this.isTaken) return;
+    this.#spared = true;
+    this.spare();
   }
 
   // ---- out ----
@@ -150,7 +177,7 @@ export abstract class Stream {
     if (this.#held === null && this.#open) this.remoteFinished(trailers);
     else {
       this.#endHeld = true;
-      this.#endTrailers = trailers;
+      this.#endTrailers = trailers === null ? null : copyOf(trailers);
     }
     return true;
   }
@@ -201,6 +228,11 @@ export abstract class Stream {
   }
 
   // ---- what each side makes of it ----
+
+  /** An exchange holds it. */
+  protected abstract readonly isTaken: boolean;
+  /** Gives it away. */
+  protected abstract spare(): void;
 
   protected abstract piece(bytes: Buffer, start: number, end: number): void;
   /** All that the peer had to say has been passed on. */

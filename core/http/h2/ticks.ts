@@ -10,12 +10,15 @@ export interface Ticked {
  */
 export class Ticks {
   readonly #schedule: (run: () => void) => void;
+  readonly #settled: () => void;
   readonly #run = (): void => this.#tick();
   #waiting: Ticked[] = [];
   #running: Ticked[] = [];
 
-  constructor(schedule: (run: () => void) => void) {
+  /** `settled` is called behind each round. */
+  constructor(schedule: (run: () => void) => void, settled: () => void) {
     this.#schedule = schedule;
+    this.#settled = settled;
   }
 
   /** Call once for a round: who has asked already must know. */
@@ -30,5 +33,6 @@ export class Ticks {
     this.#running = running;
     for (let i = 0; i < running.length; i++) running[i]!.tick();
     running.length = 0;
+    this.#settled();
   }
 }
