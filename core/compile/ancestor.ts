@@ -39,9 +39,15 @@ function clustersOf({ rules, connections }: CompiledRoute): readonly string[] {
     ...rules.flatMap(({ model }) => placesOf(model)),
     ...connections.flatMap(({ model }) => model.backends),
   ];
-  return places.flatMap(({ cluster }) => cluster ?? []);
+  return places.flatMap(({ cluster }) => (cluster === null ? [] : wholeOf(cluster)));
 }
 
 function placesOf({ backends, mirrors = [] }: Pick<RuleModel, "backends" | "mirrors">) {
   return [...backends, ...mirrors, ...backends.flatMap((backend) => backend.mirrors ?? [])];
+}
+
+/** A subset is spoken to as its Service is: `<namespace>/<service>:<port>/<subset>`. */
+function wholeOf(cluster: string): string {
+  const [namespace, service] = cluster.split("/");
+  return `${namespace}/${service}`;
 }
