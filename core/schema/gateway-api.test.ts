@@ -47,6 +47,19 @@ test("a Secret gives what its data means, and its text wins", () => {
   expect(secret?.body).toMatchObject({ type: "Opaque", data: { a: "hi", b: "text", c: "" } });
 });
 
+test("text that is not YAML is not quoted where it may be of a Secret", () => {
+  const broken = (kind: string, text: string) =>
+    parseText({ file: "s.yaml", text: `apiVersion: v1\nkind: ${kind}\nmetadata: {name: s}\nstringData: ${text}` })
+      .problems.map(({ message }) => message)
+      .join();
+
+  for (const text of ["{a: !hush x}", "]hush", "{a: [}", "\n  a: |hush\n"]) {
+    expect(broken("Secret", text)).toStartWith("the text is not YAML: ");
+    expect(broken("Secret", text)).not.toContain("hush");
+  }
+  expect(broken("Service", "]hush")).toContain("hush");
+});
+
 test("a rule of a route takes what Gateway API allows at most, and not more", () => {
   const routeWith = (count: number, matches: number) => {
     const match = `{path: {value: /a}}`;

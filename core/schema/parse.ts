@@ -42,6 +42,9 @@ export function parseText({ file, text }: SourceText): ParsedDocuments {
   return { documents: reader.documents, problems: inOrder(reader.problems) };
 }
 
+/** A text in which a document has values that no problem shows. */
+const HOLDS_SECRETS = /\bkind["']?\s*:\s*["']?(Secret|ConfigMap)\b/;
+
 /** Header of anything Kubernetes-shaped. */
 interface Header {
   readonly apiVersion: string;
@@ -174,8 +177,10 @@ class Reader {
     // The parser repeats itself once for every bracket that is open.
     if (last?.line === place.line && last.column === place.column) return;
     const path = error.code === "DUPLICATE_KEY" ? pathText(keyPathAt(yaml.contents, error.pos[0]) ?? []) : "";
-    const message =
-      path === "" ? `the text is not YAML: ${error.message.replace(/\s+/g, " ")}` : `${path} is given more than once`;
+    const said = error.message.replace(/\s+/g, " ");
+    // The parser quotes what it met, which may be a part of a key.
+    const shown = HOLDS_SECRETS.test(this.#text) ? said.replace(/: .*$/, "") : said;
+    const message = path === "" ? `the text is not YAML: ${shown}` : `${path} is given more than once`;
     this.problems.push(problemOf(this.#file, message, { ...place, path }));
   }
 
