@@ -8,6 +8,7 @@ import { Catalog } from "./catalog.ts";
 import { type CompiledCluster, clustersOf } from "./cluster.ts";
 import { withExternal } from "./external.ts";
 import { compileFaults } from "./fault.ts";
+import type { BoundReport } from "./gateway/bound.ts";
 import { compileGateways, type GatewayAddresses } from "./gateway/gateway.ts";
 import { Certificates } from "./gateway/reference.ts";
 import { meshOf, warnOfStrangers } from "./mesh.ts";
@@ -33,6 +34,8 @@ export interface CompileOptions {
   readonly now?: number;
   /** Where Gateways get their addresses from. */
   readonly gatewayAddresses?: GatewayAddresses;
+  /** What proxies say of a Gateway that they serve, by its name. */
+  readonly gatewayReports?: (gateway: string) => readonly BoundReport[];
 }
 
 /**
@@ -43,8 +46,9 @@ export interface CompileOptions {
 export function compile(
   documents: readonly Document[],
   registrations: readonly Registration[],
-  { modules = new Map(), now = 0, gatewayAddresses = { pool: null } }: CompileOptions = {},
+  options: CompileOptions = {},
 ): Compiled {
+  const { modules = new Map(), now = 0, gatewayAddresses = { pool: null }, gatewayReports = () => [] } = options;
   const report = new Report();
   const catalog = new Catalog(documents, report);
   const mesh = meshOf(catalog.all("Mesh"), report);
@@ -66,7 +70,7 @@ export function compile(
   const around = { services, clusters, ...routes, attachments, faults, traffic, mtls: mesh.mtls };
   const gateways = compileGateways(
     {
-      ...{ catalog, certificates, routes: routes.all, addresses: gatewayAddresses },
+      ...{ catalog, certificates, routes: routes.all, addresses: gatewayAddresses, reports: gatewayReports },
       shape: (rule) => shapedRule(rule, around),
     },
     report,

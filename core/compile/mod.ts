@@ -5,6 +5,7 @@
  */
 export { type CompileOptions, compile, isRunnable } from "./compile.ts";
 export type { AddressBook } from "./gateway/address.ts";
+export type { BoundReport } from "./gateway/bound.ts";
 export { SUPPORTED_FEATURES } from "./gateway/feature.ts";
 export type { GatewayAddresses } from "./gateway/gateway.ts";
 export { type LoadedDirectory, type LoadedFile, loadDirectory } from "./manifest/directory.ts";

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { hasErrors } from "../config/mod.ts";
-import { type Document, describe, documentKey } from "../schema/mod.ts";
+import { type Document, describe, documentKey, isNamespaced, KIND_NAMES } from "../schema/mod.ts";
 import { type Api, type ApiEnv, ApiError, type ApiSources, need, readBody } from "./api-request.ts";
 import type {
   ApplyRequest,
@@ -85,8 +85,10 @@ function show(
   if (namespace === undefined) return { resources: ofKind.map(row) };
   const found = ofKind.find((document) => isCalled(document, namespace, name));
   if (found !== undefined) return { ...row(found), document: documentShown(found, statusOf(found), secrets) };
-  if (name === undefined) return { resources: ofKind.filter((document) => document.namespace === namespace).map(row) };
-  throw new ApiError(404, "not_found", `Cannot find ${kind} ${namespace}/${name}: no such document runs`);
+  if (name === undefined && !isOfCluster(kind ?? ""))
+    return { resources: ofKind.filter((document) => document.namespace === namespace).map(row) };
+  const text = name === undefined ? namespace : `${namespace}/${name}`;
+  throw new ApiError(404, "not_found", `Cannot find ${kind} ${text}: no such document runs`);
 }
 
 async function remove(c: Context<ApiEnv>, { plane, audit }: ApiSources): Promise<DeleteResult> {
@@ -108,9 +110,16 @@ async function remove(c: Context<ApiEnv>, { plane, audit }: ApiSources): Promise
 }
 
 /** Whoever types a kind need not know its capitals, nor its plural. */
-function isKindCalled(document: Document, given: string): boolean {
-  const kind = document.kind.toLowerCase();
-  const asked = given.toLowerCase();
+function isKindCalled({ kind }: Pick<Document, "kind">, given: string): boolean {
+  return isCalledKind(kind.toLowerCase(), given.toLowerCase());
+}
+
+/** True for a kind whose documents are in no namespace. */
+function isOfCluster(given: string): boolean {
+  return KIND_NAMES.some((kind) => !isNamespaced(kind) && isKindCalled({ kind }, given));
+}
+
+function isCalledKind(kind: string, asked: string): boolean {
   return [kind, `${kind}s`, `${kind}es`, kind.replace(/y$/, "ies")].includes(asked);
 }
 

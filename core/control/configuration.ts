@@ -1,5 +1,6 @@
 import { type Clock, type Log, messageOf } from "../base/mod.ts";
 import {
+  type BoundReport,
   type Compiled,
   compile,
   type GatewayAddresses,
@@ -31,6 +32,8 @@ export interface ConfigurationOptions {
   readonly applied: Applied;
   readonly generations: Generations;
   readonly gatewayAddresses: () => GatewayAddresses;
+  /** What the proxies of a Gateway say of it. */
+  readonly gatewayReports: (gateway: string) => readonly BoundReport[];
   readonly builtins: Builtins;
   readonly registrations: () => readonly Registration[];
   /** Texts of the directory that served last: for a start with a directory that is broken now. */
@@ -100,9 +103,9 @@ export class Configuration {
 
   /** Compiles what runs. */
   compile(): Compiled {
-    const { registrations, clock, shape, gatewayAddresses } = this.#options;
+    const { registrations, clock, shape, gatewayAddresses, gatewayReports } = this.#options;
     return compile(shape(this.#whole.documents), registrations(), {
-      ...{ modules: this.#whole.modules, now: clock.now(), gatewayAddresses: gatewayAddresses() },
+      ...{ modules: this.#whole.modules, now: clock.now(), gatewayAddresses: gatewayAddresses(), gatewayReports },
     });
   }
 

@@ -229,6 +229,7 @@ class Starting {
     const configuration: Configuration = new Configuration({
       ...{ clock, log, directory: config, builtins },
       ...{ applied, generations, gatewayAddresses: () => book.addresses() },
+      gatewayReports: (gateway) => streams.gateway(gateway),
       registrations: () => registry.list(),
       lastGood: { load: () => texts.get("directory"), save: (good) => texts.put("directory", good) },
       shape: (documents) => rollouts.shape(documents),

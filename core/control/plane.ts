@@ -179,6 +179,8 @@ export class Plane implements Reception, StreamHost {
     for (const { name, problems } of gateways)
       for (const { port, address, problem } of problems)
         this.log.warn("a gateway port is not served", { proxy: peer.key, gateway: name, port, address, problem });
+    // No new revision comes of it, but other statuses.
+    this.#parts.publisher.changed();
   }
 
   answered(): void {
@@ -187,6 +189,7 @@ export class Plane implements Reception, StreamHost {
 
   ended(stream: ProxyStream): void {
     this.streams.leave(stream);
+    if (stream.gateways.length > 0) this.#parts.publisher.changed();
     this.counts.streamsOpen = this.streams.size;
     this.registry.release(stream.peer.key, stream);
   }

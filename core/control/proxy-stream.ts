@@ -28,7 +28,7 @@ import type { Resource } from "../snapshot/mod.ts";
 import { readGateways, readHosts, readMeasured, readReasons, readWorkload } from "./claim.ts";
 import { Delivery, type Plan } from "./delivery.ts";
 import type { ControlCounts, ControlObserver } from "./metrics.ts";
-import { needOf } from "./need.ts";
+import { ALL_GATEWAYS, needOf } from "./need.ts";
 import type { Published } from "./published.ts";
 import { Refused } from "./session.ts";
 
@@ -153,7 +153,9 @@ export class ProxyStream implements LinkReader {
         this.#nack(readJson<Nack>(payload));
         return;
       case Frame.Gateways:
-        this.gateways = readGateways(readJson<Partial<GatewaysMessage>>(payload));
+        this.gateways = readGateways(readJson<Partial<GatewaysMessage>>(payload)).filter(({ name }) =>
+          this.#serves(name),
+        );
         this.#host.reported(this);
         return;
       case Frame.Want:
@@ -235,6 +237,12 @@ export class ProxyStream implements LinkReader {
     });
     this.#host.answered(this);
     this.push();
+  }
+
+  /** Of Gateways that it was not let in to serve a proxy has nothing to say. */
+  #serves(gateway: string): boolean {
+    const { gateways = [] } = this.peer.subscribe;
+    return gateways.includes(gateway) || gateways.includes(ALL_GATEWAYS);
   }
 
   #want(hosts: readonly string[]): void {

@@ -8,6 +8,18 @@ metadata: { name: web }
 spec: { selector: { app: web }, ports: [{ port: 80 }] }
 `;
 
+const GATEWAY = `${SERVICE}---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: edge }
+spec: { gatewayClassName: mesh, listeners: [{ name: http, port: 80, protocol: HTTP }] }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: web }
+spec: { parentRefs: [{ name: edge }], rules: [{ backendRefs: [{ name: web, port: 80 }] }] }
+`;
+
 test("mesh control says on one line where it serves, and ends in order", async () => {
   await using folder = temporaryFolder();
   await using control = await startControl(folder);
@@ -51,6 +63,38 @@ test("documents are applied, shown as they were written, and deleted", async () 
   expect(deleted.stdout).toContain("Service/default/web  deleted");
   expect(gone).toMatchObject({ code: 1, stderr: expect.stringMatching(/^mesh: Cannot find [^\n]+\n$/) });
 });
+
+test("a Gateway that is applied has an address, and tells how it is", async () => {
+  await using folder = temporaryFolder();
+  await using control = await startControl(folder, "--gateway-addresses", "127.0.2.0/24");
+  const mesh = await client(control, folder);
+  const file = await folder.write("edge.yaml", GATEWAY);
+
+  await mesh("apply", "-f", file, "--wait");
+  const shown = await mesh("get", "gateway", "edge", "-o", "yaml");
+  const listed = await mesh("get", "gateways");
+  const route = await mesh("get", "httproute", "web", "-o", "json");
+
+  const { metadata, status } = Bun.YAML.parse(shown.stdout) as Shown;
+  expect(metadata).toMatchObject({ name: "edge", generation: 1 });
+  expect(status.addresses).toMatchObject([{ type: "IPAddress", value: expect.stringMatching(/^127\.0\.2\./) }]);
+  expect(status.conditions).toMatchObject([
+    { type: "Accepted", status: "True", observedGeneration: 1 },
+    { type: "Programmed", status: "True" },
+    { type: "ResolvedRefs", status: "True" },
+  ]);
+  expect(status.listeners).toMatchObject([{ name: "http", attachedRoutes: 1 }]);
+  expect(listed.stdout).toMatch(/accepted +programmed +address/);
+  expect(listed.stdout).toMatch(/Gateway +default +edge +True +True +127\.0\.2\./);
+  expect(JSON.parse(route.stdout).status.parents).toMatchObject([{ parentRef: { kind: "Gateway", name: "edge" } }]);
+  expect((await mesh("get", "gatewayclass", "mesh", "-o", "json")).code).toBe(1);
+  expect((await mesh("apply", "-f", file, "-o", "json")).stdout).not.toContain('"changed"');
+});
+
+interface Shown {
+  readonly metadata: unknown;
+  readonly status: Readonly<Record<"addresses" | "conditions" | "listeners", unknown>>;
+}
 
 test("standard input is a manifest too, and a mistake in it is told and changes nothing", async () => {
   await using folder = temporaryFolder();

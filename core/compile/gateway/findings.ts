@@ -1,13 +1,14 @@
 import { type Finding, finding } from "../status.ts";
 import type { Granted } from "./address.ts";
+import type { Bound } from "./bound.ts";
 import { type GatewayDocument, isAccepted, isServed, type Listener, type Problem } from "./model.ts";
 
 /** The conditions of a listener. */
-export function findingsOfListener(listener: Listener): readonly Finding[] {
+export function findingsOfListener(listener: Listener, bound: Bound): readonly Finding[] {
   const { conflict, unresolved, overlaps } = listener;
   return [
     acceptedListener(listener),
-    programmedListener(listener),
+    programmedListener(listener, bound),
     conflict === null
       ? finding("Conflicted", false, "NoConflicts")
       : finding("Conflicted", true, conflict, CONFLICT_TEXT[conflict]),
@@ -24,7 +25,8 @@ const CONFLICT_TEXT = {
 
 const OVERLAP_TEXT = "Another listener on the port has TLS for some of the same hosts";
 
-function acceptedListener({ transport, conflict, refused, spec }: Listener): Finding {
+/** Whether a listener is one of its Gateway at all. */
+export function acceptedListener({ transport, conflict, refused, spec }: Listener): Finding {
   if (transport === null)
     return finding("Accepted", false, "UnsupportedProtocol", `The protocol ${spec.protocol} is not known here`);
   if (conflict !== null) return finding("Accepted", false, conflict, CONFLICT_TEXT[conflict]);
@@ -32,9 +34,13 @@ function acceptedListener({ transport, conflict, refused, spec }: Listener): Fin
   return finding("Accepted", true, "Accepted");
 }
 
-function programmedListener(listener: Listener): Finding {
-  const { conflict, refused, unresolved } = listener;
-  if (isServed(listener)) return finding("Programmed", true, "Programmed");
+function programmedListener(listener: Listener, bound: Bound): Finding {
+  const { conflict, refused, unresolved, spec } = listener;
+  const unbound = bound.problemAt(spec.port);
+  if (isServed(listener))
+    return unbound === null
+      ? finding("Programmed", true, "Programmed")
+      : finding("Programmed", false, "PortUnavailable", `A proxy cannot serve the port: ${unbound}`);
   if (conflict !== null) return finding("Programmed", false, conflict, CONFLICT_TEXT[conflict]);
   const message = refused?.message ?? unresolved?.message ?? "The listener is not accepted";
   return finding("Programmed", false, "Invalid", message);
@@ -52,6 +58,7 @@ export interface GatewayFacts {
   /** Its own ones. */
   readonly listeners: readonly Listener[];
   readonly granted: Granted;
+  readonly bound: Bound;
   /** Why its client certificate toward backends cannot be had; null where it can, or none is asked for. */
   readonly backend: Problem | null;
 }
@@ -89,7 +96,7 @@ function acceptedGateway({ gateway, listeners, granted }: GatewayFacts): Finding
 }
 
 function programmedGateway(facts: GatewayFacts): Finding {
-  const { granted, listeners } = facts;
+  const { granted, listeners, bound } = facts;
   const accepted = acceptedGateway(facts);
   if (accepted.status !== "True") return finding("Programmed", false, "Invalid", accepted.message);
   const [unusable] = granted.unusable;
@@ -102,8 +109,11 @@ function programmedGateway(facts: GatewayFacts): Finding {
     );
   if (granted.missing > 0)
     return finding("Programmed", false, "AddressNotAssigned", "The pool of addresses for Gateways has none left");
-  if (listeners.some(isServed)) return finding("Programmed", true, "Programmed");
-  return finding("Programmed", false, "Invalid", "None of its listeners can be served");
+  const served = listeners.filter(isServed);
+  if (served.length === 0) return finding("Programmed", false, "Invalid", "None of its listeners can be served");
+  if (served.some(({ spec }) => bound.problemAt(spec.port) === null)) return finding("Programmed", true, "Programmed");
+  const problem = bound.problemAt(served[0]!.spec.port);
+  return finding("Programmed", false, "AddressNotUsable", `No port of it can be served: ${problem}`);
 }
 
 function resolvedGateway({ listeners, backend }: GatewayFacts): Finding {

@@ -484,6 +484,36 @@ test("Gateways have addresses of the pool, and conditions for those that cannot 
   expect(status.gateway("one").addresses).toEqual([{ type: "IPAddress", value: "127.0.2.9" }]);
 });
 
+test("without a pool a Gateway has the addresses its proxies tell of", () => {
+  const listeners = [listener("http", "HTTP", 80), listener("more", "HTTP", 81)];
+  const reports = (...problems: readonly number[]) => [
+    { addresses: ["10.0.0.2", "0.0.0.0"], problems: [] },
+    { addresses: ["10.0.0.1"], problems: problems.map((port) => ({ port, problem: "permission denied" })) },
+  ];
+  const seen = (...problems: readonly number[]) => {
+    const { status } = compiled(gatewayOf("edge", listeners), { gatewayReports: () => reports(...problems) });
+    const { addresses, conditions, listeners: own } = status.gateway("edge");
+    return [
+      addresses.map(({ value }) => value).join(),
+      told(conditions)[1],
+      ...own.map((one) => told(one.conditions)[1]),
+    ];
+  };
+
+  expect(seen()).toEqual([
+    "10.0.0.1,10.0.0.2",
+    "Programmed True Programmed",
+    "Programmed True Programmed",
+    "Programmed True Programmed",
+  ]);
+  expect(seen(81).slice(1)).toEqual([
+    "Programmed True Programmed",
+    "Programmed True Programmed",
+    "Programmed False PortUnavailable",
+  ]);
+  expect(seen(80, 81)[1]).toBe("Programmed False AddressNotUsable");
+});
+
 test("parameters that nobody knows keep a Gateway from being accepted", () => {
   const { gateway, status } = compiled(
     gatewayOf("edge", [listener("http", "HTTP", 80)], {

@@ -16,8 +16,10 @@ import {
 } from "../status.ts";
 import { type AddressBook, type Granted, grantAddresses } from "./address.ts";
 import { type Attached, attachRoutes, type Parent } from "./attach.ts";
+import { Bound, type BoundReport } from "./bound.ts";
 import { SUPPORTED_FEATURES } from "./feature.ts";
 import {
+  acceptedListener,
   findingsOfGateway,
   findingsOfListener,
   findingsOfSet,
@@ -53,6 +55,8 @@ export interface GatewayInput {
   readonly catalog: Catalog;
   readonly routes: readonly CompiledRoute[];
   readonly addresses: GatewayAddresses;
+  /** What the proxies of a Gateway say of it, by its name. */
+  readonly reports: (gateway: string) => readonly BoundReport[];
   readonly certificates: Certificates;
   readonly shape: Shape;
 }
@@ -120,12 +124,13 @@ function judgeAll(
   gateways: readonly GatewayDocument[],
   granted: ReadonlyMap<string, Granted>,
   namespaces: Namespaces,
-  { catalog, certificates }: GatewayInput,
+  { catalog, certificates, reports }: GatewayInput,
 ): readonly Judged[] {
   const setsOf = setsByGateway(catalog.all("ListenerSet"));
   return gateways.map((gateway) => {
     const sets = setsOf.get(documentKey(gateway)) ?? [];
-    return judge(gateway, granted.get(nameOf(gateway))!, sets, { namespaces, certificates });
+    const bound = new Bound(reports(nameOf(gateway)));
+    return judge(gateway, sets, { namespaces, certificates, bound, granted: granted.get(nameOf(gateway))! });
   });
 }
 
@@ -139,19 +144,22 @@ function setsByGateway(sets: readonly ListenerSetDocument[]): ReadonlyMap<string
   });
 }
 
-function judge(
-  gateway: GatewayDocument,
-  granted: Granted,
-  sets: readonly ListenerSetDocument[],
-  { namespaces, certificates }: { readonly namespaces: Namespaces; readonly certificates: Certificates },
-): Judged {
+interface Around {
+  readonly namespaces: Namespaces;
+  readonly certificates: Certificates;
+  readonly bound: Bound;
+  readonly granted: Granted;
+}
+
+function judge(gateway: GatewayDocument, sets: readonly ListenerSetDocument[], around: Around): Judged {
+  const { namespaces, certificates, bound, granted } = around;
   const rule = gateway.body.spec.allowedListeners?.namespaces ?? { from: "None" as const };
   const allowed = sets.filter((set) => namespaces.allows(rule, gateway.namespace, set.namespace));
   const [listeners = [], ...ofSets] = judgeListeners(gateway, allowed, certificates);
   const ref = gateway.body.spec.tls?.backend?.clientCertificateRef;
   const backend = certificates.pairs(gateway, ref === undefined ? [] : [ref]);
   return {
-    facts: { gateway, listeners, granted, backend: backend.problem },
+    facts: { gateway, listeners, granted, bound, backend: backend.problem },
     sets: sets.map((set) => {
       const at = allowed.indexOf(set);
       return { set, isAllowed: at >= 0, listeners: ofSets[at] ?? [] };
@@ -182,32 +190,38 @@ function modelOf({ facts, sets, backendCertificate }: Judged, { at }: Attached, 
 }
 
 function statusesOf({ facts, sets }: Judged, attached: Attached): readonly DocumentStatus[] {
-  const { gateway, listeners, granted } = facts;
+  const { gateway, listeners, granted, bound } = facts;
   const { kind, namespace, name } = gateway;
   const setFacts = sets.map(({ isAllowed, listeners }) => ({ isAllowed, gateway: facts, listeners }));
   const ofGateway: DocumentStatus = {
     ...{ kind, namespace, name },
     status: {
-      addresses: granted.addresses.map((value) => ({ type: "IPAddress", value })),
+      addresses: (granted.addresses.length > 0 ? granted.addresses : bound.addresses).map((value) => ({
+        type: "IPAddress",
+        value,
+      })),
       conditions: conditionsOf(gateway, findingsOfGateway(facts)),
-      listeners: listeners.map((listener) => listenerStatus(listener, attached)),
+      listeners: listeners.map((listener) => listenerStatus(listener, facts.bound, attached)),
       attachedListenerSets: setFacts.filter(isSetAccepted).length,
     },
   };
   const ofSets = sets.map(({ set, listeners }, i): DocumentStatus => {
     const conditions = conditionsOf(set, findingsOfSet(setFacts[i]!));
-    const status = { conditions, listeners: listeners.map((listener) => listenerStatus(listener, attached)) };
+    const status = {
+      conditions,
+      listeners: listeners.map((listener) => listenerStatus(listener, facts.bound, attached)),
+    };
     return { kind: set.kind, namespace: set.namespace, name: set.name, status };
   });
   return [ofGateway, ...ofSets];
 }
 
-function listenerStatus(listener: Listener, { at }: Attached): ListenerStatus {
+function listenerStatus(listener: Listener, bound: Bound, { at }: Attached): ListenerStatus {
   return {
     name: listener.spec.name,
     supportedKinds: listener.kinds.map((kind) => ({ group: GATEWAY_GROUP, kind })),
     attachedRoutes: at.get(listener)?.length ?? 0,
-    conditions: conditionsOf(listener.owner, findingsOfListener(listener)),
+    conditions: conditionsOf(listener.owner, findingsOfListener(listener, bound)),
   };
 }
 
@@ -268,8 +282,7 @@ function warnOf({ facts, sets }: Judged, report: Report): void {
 function warnOfListener(listener: Listener, report: Report): void {
   const { owner, index, unresolved } = listener;
   const path = ["spec", "listeners", index];
-  const broken = findingsOfListener(listener).find(({ type, status }) => type === "Accepted" && status === "False");
-  if (!isAccepted(listener)) report.warn(owner, path, `serves nothing: ${broken?.message ?? ""}`);
+  if (!isAccepted(listener)) report.warn(owner, path, `serves nothing: ${acceptedListener(listener).message}`);
   else if (unresolved !== null)
     report.warn(owner, path, `${isServed(listener) ? "serves in part" : "serves nothing"}: ${unresolved.message}`);
 }
