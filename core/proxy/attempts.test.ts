@@ -33,6 +33,7 @@ describe("a status that its rule names", () => {
     const double = served({ retry });
     const stream = double.stream(WAY);
     const exchange = stream.begin({});
+    double.clock.advance(5);
 
     answer(double, exchange, "503 Busy");
     answer(double, exchange, "503 Busy");
@@ -42,6 +43,8 @@ describe("a status that its rule names", () => {
     expect(double.records()).toMatchObject([
       { response_code: 503, response_flags: "URX", response_code_details: "not tried again: 2 attempts have failed" },
     ]);
+    // Nobody refused it: the last word is the upstream's.
+    expect(double.metric("mesh_refusals_total")).toBe(0);
   });
 
   test("of a POST is passed on, unless its rule vouches for it", () => {

@@ -50,8 +50,8 @@ const K = Object.fromEntries(KEY_NAMES.map((name) => [name, logKey(name)])) as R
 >;
 const FLAG_VALUES = RESPONSE_FLAGS.map((flag) => logConstant(flag));
 const PROTOCOLS = [logConstant("HTTP/1.0"), logConstant("HTTP/1.1")];
-/** Served, only later. */
 const DELAYED = RESPONSE_FLAGS.indexOf("DI");
+const EXHAUSTED = RESPONSE_FLAGS.indexOf("URX");
 const HTTP2 = logConstant("HTTP/2");
 export const DIRECTIONS = {
   inbound: logConstant("inbound"),
@@ -83,7 +83,7 @@ export class Recorder {
     this.#edges.of(exchange).request(status, flag, duration, requestBytes, sent, grpcStatus);
     const tally = exchange.cluster?.state.tally ?? null;
     if (tally !== null && RESPONSE_FLAGS[flag] !== "DC") tally.count(isFailure(exchange), duration);
-    if (exchange.flag !== 0 && exchange.flag !== DELAYED) {
+    if (exchange.flag !== 0 && isRefusal(exchange)) {
       this.#mesh.refusals.with(exchange.downstream!.connection.direction, RESPONSE_FLAGS[exchange.flag]!).add();
     }
     if (this.#log !== null) this.#line(this.#log, exchange, duration, sent);
@@ -185,6 +185,11 @@ export class Recorder {
     if (i < 0) log.null();
     else log.bytes(request.bytes, request.valueStart(i), request.valueEnd(i));
   }
+}
+
+/** Late on purpose is still served, and what an upstream said last is its own. */
+function isRefusal({ flag, answeredAt }: MeshExchange): boolean {
+  return flag !== DELAYED && (flag !== EXHAUSTED || answeredAt === 0);
 }
 
 /** What the callee is to blame for: no answer, a server error, and their like in gRPC. */

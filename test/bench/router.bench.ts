@@ -1,15 +1,17 @@
 /**
  * What a lookup costs with 10, 1,000 and 10,000 routes, and what a pick costs
  * with 3 and 1,000 endpoints: `bun test/bench/router.bench.ts`. The figures of
- * one line stay flat because a path is hashed once and only prefixes that some
- * route has are probed.
+ * one column stay flat because a path is hashed once and only prefixes that
+ * some route has are probed; `host` has as many Services, found by their names,
+ * with a route each. Regular expressions are tried one by one: theirs do grow,
+ * with the expressions of one host, which are few.
  */
 import { type BalancerKind, Cluster, ClusterState, pick } from "../../core/cluster/mod.ts";
 import type { RequestHead } from "../../core/http/mod.ts";
-import { PathScan, type RouteMatch, Router } from "../../core/route/mod.ts";
+import { HostTable, PathScan, type RouteMatch, Router } from "../../core/route/mod.ts";
 import { requestHead } from "../harness/head.ts";
 
-const ROUNDS = 2_000_000;
+const ROUNDS = 1_000_000;
 const HEADERS = [
   ["user-agent", "bench"],
   ["accept", "*/*"],
@@ -22,8 +24,12 @@ for (const count of [10, 1_000, 10_000]) {
     prefix: routerOf(count, "PathPrefix"),
     header: headerRouter(count),
   };
+  const services = serviceTable(count);
   const heads = Array.from({ length: 512 }, (_, i) => headOf(count, i));
   const cells = Object.entries(routers).map(([name, router]) => `${name} ${nanoseconds(router, heads).toFixed(0)} ns`);
+  cells.push(`host ${nanoseconds(services, heads).toFixed(0)} ns`);
+  if (count === 10)
+    cells.push(`${count} regular expressions ${nanoseconds(patternRouter(count), heads).toFixed(0)} ns`);
   console.log(`${String(count).padStart(6)} routes: ${cells.join(", ")}`);
 }
 
@@ -60,7 +66,41 @@ function headerRouter(count: number): Router<object> {
   return new Router(matches, new PathScan(12345));
 }
 
-function nanoseconds(router: Router<object>, heads: readonly RequestHead[]): number {
+interface Lookup {
+  match(head: RequestHead): object | null;
+}
+
+/** As many Services as routes: the name of the host first, then the path. */
+function serviceTable(count: number): Lookup {
+  const scan = new PathScan(12345);
+  const router = (i: number) =>
+    new Router([{ match: { path: { type: "PathPrefix", value: "/" } }, order: 0, ruleIndex: i, value: {} }], scan);
+  const hosts = new HostTable(
+    Array.from({ length: count }, (_, i) => [`service-${i}.team.svc.cluster.local`, router(i)] as const),
+    12345,
+  );
+  const names = Array.from({ length: 512 }, (_, i) =>
+    Buffer.from(`service-${(i * 7919) % count}.team.svc.cluster.local`),
+  );
+  let next = 0;
+  return {
+    match(head) {
+      const name = names[next++ & 511]!;
+      return hosts.get(name, 0, name.length)?.match(head) ?? null;
+    },
+  };
+}
+
+/** The expression that matches is the last. */
+function patternRouter(count: number): Lookup {
+  const matches = Array.from({ length: count }, (_, i): RouteMatch<object> => {
+    const value = i === 0 ? "/api/v1/.*" : `/api/v2/team-[0-9]+/service-${i}/.*`;
+    return { match: { path: { type: "RegularExpression", value } }, order: 0, ruleIndex: i, value: {} };
+  });
+  return new Router(matches, new PathScan(12345));
+}
+
+function nanoseconds(router: Lookup, heads: readonly RequestHead[]): number {
   let found = 0;
   const run = (rounds: number): void => {
     for (let i = 0; i < rounds; i++) if (router.match(heads[i & 511]!) !== null) found++;

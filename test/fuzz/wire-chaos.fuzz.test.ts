@@ -21,6 +21,7 @@ import { eventually } from "../harness/eventually.ts";
 import { seeded } from "../harness/http1-reader.ts";
 import { fieldValue, Malformed } from "../harness/message.ts";
 import { ONE_HOP, type PathKind, SHARED_HOPS, startPath, TWO_HOPS } from "../harness/path.ts";
+import { routeYaml } from "../harness/routed.ts";
 import { pick } from "./smuggling.ts";
 
 const ROUNDS = Number(Bun.env["MESH_FUZZ_ROUNDS"] ?? 1);
@@ -28,15 +29,42 @@ const SEED = Number(Bun.env["MESH_FUZZ_SEED"] ?? 20260105);
 const CONVERSATIONS = 400 * ROUNDS;
 const AT_ONCE = 8;
 
+/** Attempts beside each other and after each other, copies that are compared, and pauses: all at once. */
+const BUSY = `${routeYaml(
+  "{filters: [{type: RequestMirror, requestMirror: {backendRef: {name: web, port: 80}}}], backendRefs: [{name: web, port: 80}]}",
+)}---
+apiVersion: mesh.dev/v1
+kind: TrafficPolicy
+metadata: {name: web}
+spec:
+  targetRefs: [{group: "", kind: Service, name: web}]
+  retry: {attempts: 2, statuses: [503], backoff: {base: 1ms}}
+  hedge: {after: 2ms, attempts: 2}
+  compareMirrors: true
+---
+apiVersion: mesh.dev/v1
+kind: Fault
+metadata: {name: web}
+spec: {targetRefs: [{group: "", kind: Service, name: web}], delay: {fixed: 3ms, percent: 30}}
+`;
+
+const PATHS: readonly (readonly [PathKind, string, string])[] = [
+  [ONE_HOP, "by a plain rule", ""],
+  [TWO_HOPS, "by a plain rule", ""],
+  [SHARED_HOPS, "by a plain rule", ""],
+  [ONE_HOP, "by a busy rule", BUSY],
+  [SHARED_HOPS, "by a busy rule", BUSY],
+];
+
 /**
  * Clients and an upstream that do what they like, at the same time, repeatably
  * in what they try. Whatever happens: nobody gets another's answer, nothing is
  * left open or counted twice, and nothing is thrown.
  */
-for (const path of [ONE_HOP, TWO_HOPS, SHARED_HOPS] satisfies PathKind[]) {
-  test(`over ${path}, whatever clients and upstreams do, everybody gets their own answer and nothing is left behind`, async () => {
+for (const [path, rule, config] of PATHS) {
+  test(`over ${path} ${rule}, whatever clients and upstreams do, everybody gets their own answer and nothing is left behind`, async () => {
     await using backend = await startBackend(mischief(seeded(SEED)));
-    await using hop = await startPath(path, backend.port);
+    await using hop = await startPath(path, backend.port, { config });
     const random = seeded(SEED + 1);
     const wrong: string[] = [];
     let next = 0;
@@ -54,6 +82,10 @@ for (const path of [ONE_HOP, TWO_HOPS, SHARED_HOPS] satisfies PathKind[]) {
     await eventually(() => hop.active === 0);
     expect(hop.warnings).toEqual([]);
     await eventually(async () => (await hop.metric("mesh_connections_open")) === 0);
+    if (path === ONE_HOP && config !== "") {
+      for (const name of ["mesh_mirrored_requests_total", "mesh_hedges_total", "mesh_retries_total"])
+        expect(await hop.metric(name)).toBeGreaterThan(0);
+    }
     for (const request of backend.requests) {
       const host = fieldValue(request.fields, "host");
       expect(host).toBe("chaos");
