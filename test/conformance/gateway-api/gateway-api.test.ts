@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { featuresHeld, outcomeOf, readmeOf, readNotYet, readReadme } from "./report.ts";
+import { type Steady, startSteady } from "./steady.ts";
+import { addressOf } from "./steps/door.ts";
 import { documentsOf, type Lane, laneOf, loadSuite, runTest } from "./suite.ts";
 import { startWorld, type World } from "./world.ts";
 
@@ -11,9 +13,11 @@ const needs = (feature: string) => passing.some(({ features }) => features.inclu
 const started: World[] = [];
 /** Of every test, what it came to: all lanes run from the start, whatever order the tests are asked in. */
 const outcomes = new Map<string, Promise<void>>();
+const steadies: Steady[] = [];
 beforeAll(async () => {
   const world = await startWorld({ mesh: needs("Mesh"), gateway: needs("Gateway") });
   started.push(world);
+  steadies.push(await startSteady(world, () => addressOf(world, "steady")));
   const ends = new Map<Lane, Promise<void>>();
   for (const each of passing) {
     const before = ends.get(laneOf(each)) ?? Promise.resolve();
@@ -35,6 +39,16 @@ for (const { name } of passing) {
     await outcomes.get(name);
   });
 }
+
+test("a route that nobody touches answers every request while all others come and go", async () => {
+  const steady = steadies[0]!;
+
+  await Promise.allSettled(outcomes.values());
+  await steady.stop();
+
+  expect(steady.failures).toEqual([]);
+  expect(steady.requests).toBeGreaterThan(100);
+});
 
 test("a GatewayClass claims the features whose tests pass, and no others", async () => {
   const world = started[0]!;

@@ -1,6 +1,14 @@
 import { join } from "node:path";
 import { ControlClient } from "../../../core/control/client/mod.ts";
-import { eventually, type Folder, isRoot, type Program, startBinary, temporaryFolder } from "../../harness/mod.ts";
+import {
+  eventually,
+  type Folder,
+  isRoot,
+  lacking,
+  type Program,
+  startBinary,
+  temporaryFolder,
+} from "../../harness/mod.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { type Manifest, manifestsIn, type Reference, referenceTo, textOf } from "./manifest.ts";
 import { makePki, type Pki, pkiDocuments } from "./pki.ts";
@@ -111,7 +119,12 @@ function placeholder(name: string, gatewayNetwork: string, cluster: Cluster): st
 
 function startControl(folder: Folder, addresses: readonly string[]): Promise<Program> {
   const places = ["--data", join(folder.path, "control"), "--api", ANY, "--stream", ANY];
-  return startBinary(["control", ...places, ...addresses, ...DOORS, "-o", "json"]);
+  return startBinary(["control", ...places, ...addresses, ...DOORS, "-o", "json"], { prefix: mortal() });
+}
+
+/** Words before a program that is to end with this process, even if that is killed; none where no program has them. */
+function mortal(): readonly string[] {
+  return lacking({ programs: ["setpriv"] }) === null ? ["setpriv", "--pdeathsig", "KILL"] : [];
 }
 
 /** Where a proxy joins. */
@@ -139,7 +152,7 @@ export async function joinMesh(
   const words = ["proxy", "--name", name, "--namespace", namespace, "--control", stream, "--data", at];
   const program = await startBinary(
     [...words, ...flags, "--concurrency", "1", "--access-log", `${at}.log`, ...DOORS, "-o", "json"],
-    { env: { MESH_JOIN_TOKEN: token } },
+    { env: { MESH_JOIN_TOKEN: token }, prefix: mortal() },
   );
   await program.ready();
   return program;
