@@ -16,6 +16,7 @@ const VALID: readonly (readonly string[])[] = [
   ["egress"],
   ["traffic"],
   ["tcp"],
+  ["resilience"],
   ["containers/config"],
 ];
 
@@ -124,6 +125,20 @@ lonely("examples/traffic: each rule does with a request what it says, and it is 
   expect(metrics).toMatch(/mesh_mirror_comparisons_total\{.*difference="body"\} [1-9]/);
   expect(metrics).toMatch(/mesh_refusals_total\{.*reason="FI"\} 1/);
 });
+
+lonely(
+  "examples/resilience: users come back, the dead are left alone, the far wait, and the slow are given up",
+  async () => {
+    const steps = await follow("examples/resilience/README.md");
+
+    expect(said(steps, "x-user: alice")).toMatch(/^ +6 "name":"web-[12]"\n$/);
+    expect(said(steps, "seq 60")).toMatch(/^ +\d+ "name":"web-1"\n +\d+ "name":"web-2"\n$/);
+    expect(said(steps, "/beta")).toContain('"version":"v2"');
+    expect(said(steps, "/slow/3000")).toBe("504\n");
+    const clusters = said(steps, "/clusters");
+    expect(clusters).toMatch(/127\.0\.0\.1:9003[\s\S]*"failedCheck": ?"ECONNREFUSED"/);
+  },
+);
 
 const withRedis = testUnless((await withoutNamespaces()) ?? lacking({ programs: ["redis-server", "redis-cli"] }));
 

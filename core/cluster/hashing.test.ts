@@ -84,13 +84,13 @@ test.each(HASHES)("%s avoids the endpoint of the attempt before, and draws where
 test("Maglev grows its table with the cluster and stays even", () => {
   const cluster = clusterOf(
     "Maglev",
-    Array.from({ length: 300 }, (_, i) => i + 1),
+    Array.from({ length: 600 }, (_, i) => i + 1),
   );
   const counts = new Map<string, number>();
-  for (let key = 0; key < 60_000; key++) counts.set(owner(cluster, key), (counts.get(owner(cluster, key)) ?? 0) + 1);
+  for (let key = 0; key < 120_000; key++) counts.set(owner(cluster, key), (counts.get(owner(cluster, key)) ?? 0) + 1);
 
   expect(cluster.groups[0]!.maglev!.size).toBe(65_537);
-  expect(counts.size).toBe(300);
+  expect(counts.size).toBe(600);
   for (const count of counts.values()) expect(Math.abs(count / 200 - 1)).toBeLessThan(0.35);
 });
 

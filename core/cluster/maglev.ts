@@ -1,8 +1,8 @@
 import { hashOfText } from "./hash.ts";
 
-/** Sizes of the table: a hundred slots an endpoint keep their shares within a hundredth. */
+/** Sizes of the table: thirty slots an endpoint keep their shares within a thirtieth, and it is filled anew with each change. */
 const PRIMES = [16_381, 65_537, 655_373] as const;
-const SLOTS_PER_ENDPOINT = 100;
+const SLOTS_PER_ENDPOINT = 30;
 
 /**
  * The table of Maglev (Eisenbud et al., 3.4): one look finds the endpoint.

@@ -1,9 +1,11 @@
-import { hashOfText } from "./hash.ts";
+import { addByte, addText, beginHash, endHash } from "./hash.ts";
 
 /** Points of the endpoint with the most weight. */
 const POINTS = 160;
 /** Most points of one ring: 2 MB. */
 const MAX_POINTS = 262_144;
+/** More endpoints than a cluster has; with 32 bits of a point below 2^53. */
+const MAX_OWNERS = 2 ** 20;
 
 /**
  * A ring of hashes (Karger): every endpoint stands at many points of it, as
@@ -18,15 +20,18 @@ export class HashRing {
   constructor(names: readonly string[], weights: Float64Array) {
     const each = Math.max(1, Math.min(POINTS, Math.floor(MAX_POINTS / Math.max(names.length, 1))));
     const most = Math.max(...weights);
-    const stands = names.flatMap((name, owner) => {
-      const points = Math.max(1, Math.round((each * weights[owner]!) / most));
-      return Array.from({ length: points }, (_, k) => ({ point: hashOfText(`${name}_${k}`), owner }));
-    });
-    // Names decide between equal points, so that every proxy has the same ring.
-    stands.sort((a, b) => a.point - b.point || (names[a.owner]! < names[b.owner]! ? -1 : 1));
-    this.size = stands.length;
-    this.#points = Uint32Array.from(stands, ({ point }) => point);
-    this.#owners = Uint32Array.from(stands, ({ owner }) => owner);
+    const counts = weights.map((weight) => Math.max(1, Math.round((each * weight) / most)));
+    this.size = counts.reduce((sum, count) => sum + count, 0);
+    // Point and owner in one number: typed arrays are sorted natively, and a large cluster has many points.
+    const stands = new Float64Array(this.size);
+    let at = 0;
+    for (const [owner, name] of names.entries()) {
+      const hash = addText(beginHash(), name);
+      for (let k = 0; k < counts[owner]!; k++) stands[at++] = pointOf(hash, k) * MAX_OWNERS + owner;
+    }
+    stands.sort();
+    this.#points = Uint32Array.from(stands, (stand) => Math.floor(stand / MAX_OWNERS));
+    this.#owners = Uint32Array.from(stands, (stand) => stand % MAX_OWNERS);
   }
 
   /** Where a hash falls: the first point at it or behind it, around the end. */
@@ -46,4 +51,8 @@ export class HashRing {
   ownerAt(point: number): number {
     return this.#owners[point % this.size]!;
   }
+}
+
+function pointOf(hash: number, k: number): number {
+  return endHash(addByte(addByte(hash, k & 0xff), k >> 8));
 }
