@@ -218,15 +218,15 @@ export function wireTunnels(path: PathKind): void {
         });
       });
 
-      test("through the forward proxy is a tunnel to where it says", async () => {
+      test.each([
+        ["an endpoint's own address", "127.0.0.1", { protocol: "TCP", upstream_cluster: "default/web:80" }],
+        ["a host outside the mesh", "localhost", { method: "CONNECT", response_code: 200 }],
+      ])("through the forward proxy is a tunnel to where it says: %s", async (_, host, line) => {
         setUp.backend.script = ok("inside");
         await using client = await connect(setUp.hop.forwardPort);
+        const target = `${host}:${setUp.backend.port}`;
 
-        const response = await client.request({
-          method: "CONNECT",
-          target: `127.0.0.1:${setUp.backend.port}`,
-          fields: [["Host", `127.0.0.1:${setUp.backend.port}`]],
-        });
+        const response = await client.request({ method: "CONNECT", target, fields: [["Host", target]] });
 
         expect([response.status, response.get("content-length"), response.get("transfer-encoding")]).toEqual([
           200,
@@ -237,7 +237,7 @@ export function wireTunnels(path: PathKind): void {
         expect(setUp.backend.requests.at(-1)!.target).toBe("/in/the/tunnel");
         client.connection.shutdown();
         expect(await client.ended).toBe("fin");
-        await logged(client, { method: "CONNECT", response_code: 200, response_flags: "-" });
+        await logged(client, { ...line, response_flags: "-" });
       });
 
       test("takes what the client sent behind it along", async () => {
