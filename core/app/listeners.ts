@@ -197,6 +197,7 @@ export class Listeners {
       reusePort: this.#options.plan.shared || isMesh,
       transport: isPlain ? "plain" : isMesh && !strict ? "sniff" : "tls",
       tls: isPlain ? null : trust.server(isMesh),
+      ...(plan.kind === "inbound" ? { speaksFirst: () => this.#takesBytes(plan.appPort) } : {}),
       limit: this.#limit,
       deadlines,
       flush: () => stage.flush(),
@@ -205,6 +206,10 @@ export class Listeners {
       refused: (reason, remote) => this.#refused(plan, direction, reason, remote),
       bug,
     });
+  }
+
+  #takesBytes(appPort: number): boolean {
+    return this.#options.snapshot().workload?.port(appPort)?.protocol === "tcp";
   }
 
   #acceptor(plan: ListenerPlan): (wire: Wire, facts: ConnectionFacts) => WireOwner {

@@ -10,6 +10,7 @@ import { type ConnectionLimit, type Listener, ListenFailed, type ListenOptions, 
 import type { ConnectionFacts, Wire, WireOwner } from "./wire.ts";
 
 const HANDSHAKE_MS = 10_000;
+const SILENT_MS = 2_000;
 const IDENTITY = "spiffe://example.org/ns/default/sa/web";
 
 const made = {} as { authority: Certificates; own: IdentityFiles; stranger: IdentityFiles };
@@ -121,6 +122,37 @@ describe("a listener that takes both", () => {
 
     expect(await client.ended).toBe("reset");
     expect(setUp.refused).toEqual(["handshake deadline"]);
+  });
+});
+
+describe("a listener that takes both, before an app that may speak first", () => {
+  test("takes a client for plaintext that says nothing for two seconds, and hears it later", async () => {
+    const { port } = listening("sniff", { speaksFirst: () => true });
+    await using client = await open(port);
+    await eventually(() => setUp.limit.open === 1);
+    expect(setUp.accepted).toEqual([]);
+
+    setUp.clock.advance(SILENT_MS + 250);
+    await client.write("\x16later");
+
+    await eventually(() => setUp.accepted[0]?.text === "\x16later");
+    expect(setUp.accepted[0]!.facts.secure).toBe(false);
+    expect(setUp.refused).toEqual([]);
+  });
+
+  test("gives a client that has begun TLS its time for the handshake", async () => {
+    const { port } = listening("sniff", { speaksFirst: () => true });
+    await using client = await open(port);
+    await client.write("\x16");
+    await settled(client);
+
+    setUp.clock.advance(SILENT_MS + 250);
+    expect(setUp.refused).toEqual([]);
+    setUp.clock.advance(HANDSHAKE_MS);
+
+    await client.ended;
+    expect(setUp.refused).toEqual(["handshake deadline"]);
+    expect(setUp.accepted.filter(({ text }) => text !== "")).toEqual([]);
   });
 });
 
@@ -279,6 +311,13 @@ describe("an address that is taken", () => {
     expect(() => assertFree({ name: "web", hostname: "127.0.0.1", port })).toThrow(ListenFailed);
   });
 });
+
+/** What the client has said has come: a connection behind it is accepted. */
+async function settled(client: { readonly isOpen: boolean }): Promise<void> {
+  const before = setUp.limit.open;
+  await using other = await open(setUp.listeners.at(-1)!.port);
+  await eventually(() => setUp.limit.open === before + 1 && other.isOpen && client.isOpen);
+}
 
 function listening(transport: ListenOptions["transport"], options: Partial<ListenOptions> = {}): Listener {
   if (options.limit !== undefined) setUp.limit = options.limit;

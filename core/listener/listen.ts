@@ -32,6 +32,12 @@ export interface ListenOptions {
   /** `sniff` takes both: TLS where the first byte is a handshake record's, else plaintext. */
   readonly transport: "plain" | "tls" | "sniff";
   readonly tls: ServerTls | null;
+  /**
+   * With `sniff`: the app may speak first, so that a client in plaintext may
+   * wait for it. One that says nothing for two seconds is taken for such: TLS
+   * begins with the client, at once.
+   */
+  readonly speaksFirst?: () => boolean;
   readonly limit: ConnectionLimit;
   readonly deadlines: Deadlines;
   /** Writes what the event at hand produced. */
@@ -44,6 +50,9 @@ export interface ListenOptions {
   /** Something was thrown that nobody threw on purpose. */
   readonly bug: (error: unknown) => void;
 }
+
+/** Longer than a first packet that was lost takes to be sent again. */
+const SILENT_MS = 2_000;
 
 const LISTEN_PROBLEMS: Readonly<Record<string, string>> = {
   EADDRINUSE: "the port is taken",
@@ -111,6 +120,7 @@ type Accepted = Socket<SocketState>;
 
 /** A connection that is not one yet. */
 class Pending extends Deadline {
+  silent: (() => void) | null = null;
   readonly #options: ListenOptions;
   #socket: Accepted;
   #isOver = false;
@@ -123,7 +133,22 @@ class Pending extends Deadline {
   }
 
   override expire(): void {
-    this.refuse("handshake deadline");
+    const { silent } = this;
+    if (silent === null) this.refuse("handshake deadline");
+    else silent();
+  }
+
+  /** Something was said: from now on it is the handshake that has a deadline. */
+  heard(): void {
+    if (this.silent === null) return;
+    this.silent = null;
+    this.#options.deadlines.set(this, this.#options.handshakeTimeoutMs);
+  }
+
+  /** What becomes of a connection on which nothing is said; null where that is refused. */
+  await(silent: () => void): void {
+    this.silent = silent;
+    this.#options.deadlines.set(this, SILENT_MS);
   }
 
   /** From here on only the TLS half can end the connection: Bun ignores what the raw half is told. */
@@ -169,6 +194,17 @@ class Acceptor {
 
   leave(): void {
     this.options.limit.open--;
+  }
+
+  /** Waits for what the client says first, or for its silence. */
+  listenTo(socket: Accepted): void {
+    const pending = new Pending(this.options, socket);
+    socket.data = { owner: null, pending };
+    if (this.options.speaksFirst?.() !== true) return;
+    pending.await(() => {
+      this.plain(socket);
+      this.options.flush();
+    });
   }
 
   plain(socket: Accepted): void {
@@ -265,7 +301,7 @@ function plainHandlers(acceptor: Acceptor): object {
     open: (socket: Accepted) => {
       if (!acceptor.admit(socket)) return;
       if (!sniffs) acceptor.plain(socket);
-      else socket.data = { owner: null, pending: new Pending(acceptor.options, socket) };
+      else acceptor.listenTo(socket);
     },
     // Only what sniffs pays for the question: reading `data` of a socket is a call into Bun.
     data: sniffs ? sniffFirst : owned.data,
@@ -283,6 +319,7 @@ const TLS_HANDSHAKE = 0x16;
 function sniff(acceptor: Acceptor, socket: Accepted, bytes: Buffer): void {
   const { pending } = socket.data;
   if (socket.data.owner === TLS_OWNER) return;
+  pending?.heard();
   if (bytes[0] === TLS_HANDSHAKE) {
     acceptor.secure(socket, bytes);
     return;

@@ -103,10 +103,11 @@ function spiffeId(name: string): string {
 async function resourcesOf(yaml: string, registrations: readonly Registration[]): Promise<readonly Resource[]> {
   const folder = temporaryFolder();
   await folder.write("config/mesh.yaml", yaml);
-  const { documents } = await loadDirectory(join(folder.path, "config"));
+  const { documents, problems } = await loadDirectory(join(folder.path, "config"));
   const compiled = compile(documents, registrations);
   await folder[Symbol.asyncDispose]();
-  if (!isRunnable(compiled)) throw new Error(`Cannot run the test's config: ${JSON.stringify(compiled.problems)}`);
+  const wrong = [...problems, ...compiled.problems];
+  if (!isRunnable({ problems: wrong })) throw new Error(`Cannot run the test's config: ${JSON.stringify(wrong)}`);
   return compiled.resources;
 }
 

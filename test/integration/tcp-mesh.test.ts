@@ -112,6 +112,51 @@ test("where one app is not there, another gets all that was said, and the first 
   expect(mesh.caller.metric("mesh_retries_total", { outcome: "made" })).toBeGreaterThanOrEqual(5);
 });
 
+test("where plaintext is let in, bytes are too, and end when it no longer is", async () => {
+  const app = await accepting();
+  const yaml = `apiVersion: mesh.dev/v1
+kind: Mesh
+metadata: {name: mesh}
+spec: {mtls: {mode: PERMISSIVE}}
+---
+${DB}`;
+  const mesh = await peers([{ name: "db", port: app.port, protocol: "tcp" }], yaml, [TO_DB]);
+  const [sidecar] = mesh.sidecars;
+  await using plain = await open(sidecar!.ports[0]!);
+  await using secured = await open(mesh.caller.ports[0]!);
+  const atSecured = await app.next();
+  await plain.write("hello");
+  const atPlain = await app.next();
+  expect((await atPlain.exactly("the bytes", 5)).toString()).toBe("hello");
+
+  const { revision, resources } = mesh.modelFor("db");
+  const strict = resources.map((each) =>
+    each.kind === "mesh" ? { ...each, version: "strict", model: { ...each.model, mtls: "STRICT" as const } } : each,
+  );
+  await sidecar!.plane.apply({ revision, resources: strict });
+
+  expect(await plain.ended).toBe("reset");
+  expect(await atPlain.ended).toBe("reset");
+  await atSecured.write("still here");
+  expect((await secured.exactly("the bytes", 10)).toString()).toBe("still here");
+});
+
+test("a drain lets bytes that are under way go on, and counts them", async () => {
+  const { app, mesh } = await withDatabase();
+  await using client = await open(mesh.caller.ports[0]!);
+  const atApp = await app.next();
+
+  mesh.caller.plane.drain();
+
+  expect(mesh.caller.plane.active).toBe(1);
+  expect(await open(mesh.caller.ports[0]!).catch(() => null)).toBeNull();
+  await atApp.write("to the end");
+  expect((await client.exactly("the bytes", 10)).toString()).toBe("to the end");
+  client.shutdown();
+  atApp.shutdown();
+  await eventually(() => mesh.caller.plane.active === 0);
+});
+
 test("a reset behind the second proxy is a reset in front of the first", async () => {
   const { app, mesh } = await withDatabase();
   await using client = await open(mesh.caller.ports[0]!);
