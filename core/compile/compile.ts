@@ -14,7 +14,7 @@ import { Certificates } from "./gateway/reference.ts";
 import { meshOf, warnOfStrangers } from "./mesh.ts";
 import type { Compiled, Module, Registration } from "./model.ts";
 import { type CompiledPlugin, compilePlugins } from "./plugin.ts";
-import { ReferenceGrants } from "./reference.ts";
+import { ReferenceGrants, warnOfIdleGrants } from "./reference.ts";
 import { Report } from "./report.ts";
 import { compileRoutes } from "./route.ts";
 import { routeIn, routesIn } from "./route-document.ts";
@@ -60,6 +60,7 @@ export function compile(
   const traffic = compileTraffic(catalog.all("TrafficPolicy"), { services: plain, findRoute }, report);
   const services = withSubsets(plain, traffic);
   const grants = new ReferenceGrants(catalog.all("ReferenceGrant"));
+  warnOfIdleGrants(catalog.all("ReferenceGrant"), report);
   const certificates = certificatesIn(catalog, grants);
   const tls = compileBackendTls(catalog.all("BackendTLSPolicy"), { services, authorities: certificates }, report);
   const clusters = clustersOf(services, catalog.all("EndpointSlice"), { traffic, tls: tls.at, now }, report);

@@ -1,4 +1,5 @@
 import type { DocumentOf } from "../schema/mod.ts";
+import type { Report } from "./report.ts";
 
 /** Who refers to something. */
 export interface Referrer {
@@ -38,6 +39,16 @@ export class ReferenceGrants {
     if (names === undefined) this.#names.set(key, new Set([to.name]));
     else names.add(to.name);
   }
+}
+
+/** Tells of grants that add nothing: they stand where the references come from, not where they lead. */
+export function warnOfIdleGrants(documents: readonly DocumentOf<"ReferenceGrant">[], report: Report): void {
+  for (const document of documents)
+    for (const [i, { namespace }] of document.body.spec.from.entries()) {
+      if (namespace !== document.namespace) continue;
+      const message = `must be another namespace: within ${namespace} no grant is needed, and one for references to another namespace stands there`;
+      report.warn(document, ["spec", "from", i, "namespace"], message, { found: namespace });
+    }
 }
 
 /** No object has this name. */

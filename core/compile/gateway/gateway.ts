@@ -17,6 +17,7 @@ import {
 import { type AddressBook, type Granted, grantAddresses } from "./address.ts";
 import { type Attached, attachRoutes, type Parent } from "./attach.ts";
 import { Bound, type BoundReport } from "./bound.ts";
+import { DEFAULT_CLASS, warnOfClasses } from "./class.ts";
 import { SUPPORTED_FEATURES } from "./feature.ts";
 import {
   acceptedListener,
@@ -40,9 +41,6 @@ import { Namespaces } from "./namespace.ts";
 import { rulesByHost } from "./reach.ts";
 import type { Certificates } from "./reference.ts";
 import { gatewayModel, type Shape } from "./serve.ts";
-
-/** The class that is there without a document. */
-const DEFAULT_CLASS = "mesh";
 
 /** Addresses that Gateways may have, and those they have already. */
 export interface GatewayAddresses {
@@ -93,6 +91,7 @@ export function compileGateways(input: GatewayInput, report: Report): CompiledGa
   const gateways = ownGateways(catalog, classes).toSorted(byAge);
   const granted = grantAddresses(gateways.map(wishesOf), addresses.pool, addresses.kept);
   const judged = judgeAll(gateways, granted, namespaces, input);
+  warnOfClasses(catalog, report);
   for (const one of judged) warnOf(one, report);
   const attached = attachRoutes(routes, parentsOf(judged), namespaces, report);
   return {
