@@ -45,7 +45,7 @@ export class Generations {
     const changed = [...next].filter(([key, record]) => this.#known.get(key) !== record);
     const gone = [...this.#known.keys()].filter((key) => !next.has(key));
     await records.putAll(changed);
-    for (const key of gone) await records.delete(key);
+    await records.deleteAll(gone);
     for (const key of gone) this.#known.delete(key);
     for (const [key, record] of changed) this.#known.set(key, record);
     return documents.map((document) => this.#stamped(document, next.get(documentKey(document))!));

@@ -10,6 +10,8 @@ export interface Records<T> {
   putAll(entries: readonly (readonly [string, T])[]): Promise<void>;
   /** False: there was none. */
   delete(id: string): Promise<boolean>;
+  /** All or none; those that are not there do not matter. */
+  deleteAll(ids: readonly string[]): Promise<void>;
   /**
    * Replaces a record by what `change` makes of it, with nobody else writing in
    * between; `change` may run several times and may throw. Null: there is none.

@@ -69,7 +69,7 @@ export class StatusKeeper {
     this.#writing = this.#writing
       .then(async () => {
         await records.putAll(changed.map((record) => [record.key, record]));
-        for (const key of gone) await records.delete(key);
+        await records.deleteAll(gone);
       })
       .catch((error: unknown) => log.error(`Cannot keep the status of documents: ${messageOf(error)}`));
   }

@@ -47,6 +47,11 @@ class StoredRecords<T> implements Records<T> {
     return true;
   }
 
+  async deleteAll(ids: readonly string[]): Promise<void> {
+    const writes = ids.map((id) => ({ type: "delete", key: this.#prefix + id }) as const);
+    if (writes.length > 0) await this.#store.commit({ writes });
+  }
+
   async update(id: string, change: (value: T) => T): Promise<T | null> {
     const text = await update(this.#store, this.#prefix + id, (kept) => {
       return kept === null ? null : JSON.stringify(change(JSON.parse(kept) as T));

@@ -22,6 +22,9 @@ export function memoryRecords<T>(entries: Iterable<readonly [string, T]> = []): 
       for (const [id, value] of all) await put(id, value);
     },
     delete: async (id) => kept.delete(id),
+    deleteAll: async (ids) => {
+      for (const id of ids) kept.delete(id);
+    },
     update: async (id, change) => {
       const value = kept.get(id);
       if (value === undefined) return null;

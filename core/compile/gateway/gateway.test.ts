@@ -424,6 +424,15 @@ test("a Gateway that says nothing of ListenerSets takes in none", () => {
   expect(status.gateway("edge").attachedListenerSets).toBe(0);
 });
 
+test("a ListenerSet whose Gateway is not there has no status, and a warning", () => {
+  const { output, problems } = compiled(setOf("set", [listener("a", "HTTP", 81)]));
+
+  expect(output.statuses).toEqual([]);
+  expect(problems).toMatchObject([
+    { severity: "warning", path: "spec.parentRef.name", message: expect.stringContaining("no Gateway default/edge") },
+  ]);
+});
+
 test("in conflict the Gateway wins over its sets, and the older set over the newer", () => {
   const { gateway, status } = compiled(
     gatewayOf("edge", [listener("http", "HTTP", 80, { hostname: "a.example" })], { allowedListeners: "All" }),

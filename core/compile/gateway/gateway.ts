@@ -93,6 +93,7 @@ export function compileGateways(input: GatewayInput, report: Report): CompiledGa
   const judged = judgeAll(gateways, granted, namespaces, input);
   warnOfClasses(catalog, report);
   for (const one of judged) warnOf(one, report);
+  warnOfStraySets(catalog.all("ListenerSet"), judged, report);
   const attached = attachRoutes(routes, parentsOf(judged), namespaces, report);
   return {
     models: judged.map((one) => modelOf(one, attached, input.shape)),
@@ -249,6 +250,17 @@ function reaching(judged: readonly Judged[], { at }: Attached): CompiledGateways
         else known.add(facts.gateway);
       }
   return (route) => [...(byRoute.get(documentKey(route)) ?? [])];
+}
+
+/** A set whose Gateway is not there has no status that would tell. */
+function warnOfStraySets(sets: readonly ListenerSetDocument[], judged: readonly Judged[], report: Report): void {
+  const known = new Set(judged.flatMap(({ sets }) => sets.map(({ set }) => set)));
+  for (const set of sets) {
+    if (known.has(set)) continue;
+    const { kind, namespace = set.namespace, name } = set.body.spec.parentRef;
+    const message = `must name a Gateway of the mesh: there is no ${kind} ${namespace}/${name}`;
+    report.warn(set, ["spec", "parentRef", "name"], message, { found: name });
+  }
 }
 
 /** Tells people who only validate what the status would say. */
