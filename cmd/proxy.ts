@@ -1,6 +1,6 @@
 import { childCompiler, type GatewayChoice, type ProxyOptions, type ProxySource, startProxy } from "../core/app/mod.ts";
-import { type Cidr, IP_ADDRESS, isIpAddress } from "../core/config/mod.ts";
-import { count, gatewayAddresses, text, toggle, valued, withDefault } from "./flag.ts";
+import { CIDR, type Cidr, IP_ADDRESS, isIpAddress, parseCidr } from "../core/config/mod.ts";
+import { count, gatewayAddresses, list, text, toggle, valued, withDefault } from "./flag.ts";
 import { gatewayNames, qualified } from "./gateway.ts";
 import { sameProgram } from "./self.ts";
 import {
@@ -32,6 +32,12 @@ export const verb = defineVerb({
       "0.0.0.0",
     ),
     gatewayAddresses: gatewayAddresses(),
+    gatewayTrusts: list(
+      valued(CIDR, (given) => (parseCidr(given) === null ? null : given), {
+        hint: "CIDR",
+        about: "proxies in front of the gateway whose x-forwarded-for, -proto and -host are believed",
+      }),
+    ),
     gatewayPortOffset: count({ hint: "N", about: "added to every port of a Gateway: 8000 makes 80 port 8080" }),
     upstreamTls: toggle("TLS toward endpoints of which no identity is known, with --identity"),
   },
@@ -101,10 +107,12 @@ function gatewayChoice(flags: {
   readonly namespace: string;
   readonly gatewayBind: string;
   readonly gatewayPortOffset: number | null;
+  readonly gatewayTrusts: readonly string[];
 }): GatewayChoice {
   return {
     names: qualified(flags.gateway, flags.namespace),
     bind: flags.gatewayBind,
     portOffset: flags.gatewayPortOffset ?? 0,
+    trusted: flags.gatewayTrusts,
   };
 }

@@ -44,9 +44,16 @@ function rowOf(proxy: ProxyRow, current: string, now: number, paint: Paint): rea
   return [namespace, name, identity, software, connected, revision, stateOf(proxy, current, paint)];
 }
 
-function stateOf({ nack, connected, revisionAcked, revisionSent }: ProxyRow, current: string, paint: Paint): string {
+function stateOf(
+  { nack, connected, gateways, revisionAcked, revisionSent }: ProxyRow,
+  current: string,
+  paint: Paint,
+): string {
   if (nack !== null) return paint(`refuses ${nack.revision}: ${nack.reasons.join("; ")}`, "bad");
   if (!connected) return "away";
+  const [unserved] = gateways.flatMap(({ name, problems }) => problems.map((one) => ({ name, ...one })));
+  if (unserved !== undefined)
+    return paint(`cannot serve port ${unserved.port} of ${unserved.name}: ${unserved.problem}`, "bad");
   if (revisionAcked === current) return paint("runs it", "good");
   // What concerns nobody here is not sent: the newest that was sent is the newest there is for this proxy.
   return revisionAcked === revisionSent ? paint("runs it", "good") : paint(`waits for ${revisionSent}`, "warn");

@@ -1,6 +1,7 @@
 import type { Deadlines } from "../base/mod.ts";
+import { parseCidr } from "../config/mod.ts";
 import type { ConnectionFacts, Wire, WireOwner } from "../listener/mod.ts";
-import { gatewayWay, type Way } from "../proxy/mod.ts";
+import { gatewayWay, TrustedProxies, type Way } from "../proxy/mod.ts";
 import type { GatewayListener, GatewayPort, Snapshot } from "../snapshot/mod.ts";
 import type { ClientHello } from "../tcp/mod.ts";
 import { ListenerCertificates } from "./certificates.ts";
@@ -30,6 +31,7 @@ const NOBODY: WireOwner = { received() {}, writable() {}, peerEnded() {}, closed
  */
 export class GatewayDoor {
   readonly #options: GatewayDoorOptions;
+  readonly #proxies: TrustedProxies | undefined;
   readonly #plain: Way;
   /** By the listener that TLS chose. */
   readonly #secured = new Map<string, Way>();
@@ -37,12 +39,14 @@ export class GatewayDoor {
 
   constructor(options: GatewayDoorOptions) {
     this.#options = options;
+    const ranges = options.plan.trusted.map(parseCidr).filter((range) => range !== null);
+    this.#proxies = ranges.length === 0 ? undefined : new TrustedProxies(ranges);
     this.#plain = this.#way(null);
   }
 
   #way(listener: string | null): Way {
     const { gateway, gatewayPort } = this.#options.plan;
-    return gatewayWay(gateway, gatewayPort, listener);
+    return gatewayWay(gateway, gatewayPort, listener, this.#proxies);
   }
 
   get #port(): GatewayPort | null {
@@ -114,6 +118,13 @@ export class GatewayDoor {
       this.#certificates.set(listener, certificates);
     }
     return certificates;
+  }
+
+  /** Forgets the ways of listeners that are no more. */
+  review(): void {
+    for (const name of this.#secured.keys()) {
+      if (this.#port?.listenerNamed(name) == null) this.#secured.delete(name);
+    }
   }
 
   /** A connection that came before goes on, unless what it came by is no more. */

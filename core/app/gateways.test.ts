@@ -129,7 +129,7 @@ function setUp(choice: Partial<GatewayChoice> = {}) {
     },
   };
   const ports = new GatewayPorts({
-    choice: { names: ["*"], bind: "0.0.0.0", portOffset: 0, ...choice },
+    choice: { names: ["*"], bind: "0.0.0.0", portOffset: 0, trusted: [], ...choice },
     ...{ planes, clock, log: jsonLog(clock, (line) => log.push(line)) },
     changed: (state) => told.push(state),
   });

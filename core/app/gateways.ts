@@ -11,6 +11,8 @@ export interface GatewayChoice {
   readonly bind: string;
   /** Added to every port of a listener, so that no right is needed for the low ones. */
   readonly portOffset: number;
+  /** Ranges of proxies in front of it whose word about their clients is believed. */
+  readonly trusted: readonly string[];
 }
 
 /** A port that is to be served and is not. */
@@ -191,7 +193,7 @@ function wantedPorts(model: SnapshotModel, choice: GatewayChoice): readonly Want
 
 function plansOf(
   { name, addresses, ports }: GatewayModel,
-  { bind, portOffset }: GatewayChoice,
+  { bind, portOffset, trusted }: GatewayChoice,
 ): readonly GatewayPlan[] {
   const places = addresses.length === 0 ? [bind] : addresses;
   return places.flatMap((hostname) =>
@@ -204,6 +206,7 @@ function plansOf(
       transport: "gateway" as const,
       gateway: name,
       gatewayPort: port,
+      trusted,
     })),
   );
 }

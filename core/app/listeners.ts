@@ -167,7 +167,7 @@ export class Listeners {
 
   #gatewayDoor(plan: Extract<ListenerPlan, { kind: "gateway" }>): GatewayDoor {
     const { snapshot, deadlines, stage, bug } = this.#options;
-    const codecs = new Map<Way, Codecs>();
+    const codecs = new WeakMap<Way, Codecs>();
     return new GatewayDoor({
       ...{ plan, snapshot, deadlines, bug, seed: this.#options.plan.seed, handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS },
       serve: (wire, facts, way) => {
@@ -311,7 +311,9 @@ export class Listeners {
 
   #refused(plan: ListenerPlan, direction: Direction, reason: string, remote: string): void {
     this.#options.metrics.handshakesFailed.with(direction, reason).add();
-    this.#options.log.warn("connection refused", { listener: plan.name, reason, remote });
+    // At the edge of a mesh anybody knocks, at any hour: the metric tells how often.
+    const level = direction === "gateway" ? "debug" : "warn";
+    this.#options.log[level]("connection refused", { listener: plan.name, reason, remote });
   }
 
   /**
@@ -344,6 +346,7 @@ export class Listeners {
   /** A newer snapshot serves: connections to listeners of gateways that it does not have end behind what is under way. */
   review(): void {
     for (const { plan, door } of this.#open) {
+      door?.review();
       if (door !== null) this.#drain((one, of) => of === plan && !door.stillServes(one.connection));
     }
   }

@@ -18,7 +18,13 @@ export type ListenerPlan = {
   | { readonly kind: "forward" }
   | { readonly kind: "inbound"; readonly appPort: number }
   /** A port of a Gateway, by `<namespace>/<name>`; it may be bound to another number. */
-  | { readonly kind: "gateway"; readonly gateway: string; readonly gatewayPort: number }
+  | {
+      readonly kind: "gateway";
+      readonly gateway: string;
+      readonly gatewayPort: number;
+      /** Ranges of proxies in front of it whose word about their clients is believed. */
+      readonly trusted: readonly string[];
+    }
 );
 
 /** Whether two plans are one listener: plans cross threads, and come back as others. */

@@ -24,6 +24,22 @@ describe("a worker that dies", () => {
     expect(ports[2]!.calls.at(-1)).toMatchObject({ plans: [{ ...PLAN, port: 4321 }] });
   });
 
+  test("does not come back to ports that have been shut meanwhile", async () => {
+    const { threads, ports, clock } = setUp(2);
+    await threads.open([PLAN]);
+    const other = { ...PLAN, name: "other", hostname: "127.0.0.2" };
+    await threads.open([other]);
+    await threads.shut([{ ...PLAN, port: 4321 }]);
+
+    ports[1]!.die();
+    clock.advance(REPLACE_MS);
+    await settled();
+
+    expect(ports[0]!.calls.at(-1)).toMatchObject({ call: "shut", plans: [{ name: PLAN.name }] });
+    expect(ports[2]!.calls.at(-1)).toMatchObject({ call: "open", plans: [{ name: "other" }] });
+    expect(ports[2]!.calls.flatMap((call) => (call.call === "open" ? call.plans : []))).toHaveLength(1);
+  });
+
   test("while a model is applied is no refusal, and its replacement ends up with that model", async () => {
     const { threads, ports, clock } = setUp(2);
     await threads.apply("m1");

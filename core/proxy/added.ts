@@ -5,6 +5,7 @@ import type { MeshExchange } from "./exchange.ts";
 import { dropGrpcTimeout, grpcTimeoutLine } from "./grpc.ts";
 import type { RequestIds } from "./request-id.ts";
 import { timeLeftMs } from "./timing.ts";
+import { plainAddress } from "./trusted-proxies.ts";
 
 const REQUEST_ID = latin1("x-request-id: ");
 const ID_BYTES = 36;
@@ -12,13 +13,10 @@ const ID_BYTES = 36;
 const USUAL_BYTES = 8192;
 const FORWARDED_FOR = latin1("x-forwarded-for: ");
 const LIST_SEPARATOR = latin1(", ");
-/** Ends the line in front of it. */
-const FORWARDED_HTTP = latin1("\r\nx-forwarded-proto: http\r\n");
-const FORWARDED_HTTPS = latin1("\r\nx-forwarded-proto: https\r\n");
+const FORWARDED_HTTP = latin1("x-forwarded-proto: http\r\n");
+const FORWARDED_HTTPS = latin1("x-forwarded-proto: https\r\n");
 const FORWARDED_HOST = latin1("x-forwarded-host: ");
 const LINE_END = latin1("\r\n");
-/** An IPv4 client of an IPv6 socket. */
-const MAPPED = "::ffff:";
 /** Names that an app may read as one of ours: "_" is "-" to some. */
 const LOOK_ALIKES = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"].map(latin1);
 /** Peers remembered with their line, per worker; beyond it the line is made anew. */
@@ -45,7 +43,10 @@ export class AddedLines implements Lines {
     const { connection } = exchange.downstream!;
     if (connection.direction === "inbound" && connection.peer !== null)
       this.#append(this.#peerLine(connection.peer, self));
-    else if (connection.direction === "gateway") this.#forwarded(exchange.request, connection);
+    else if (connection.direction === "gateway") {
+      const isBelieved = exchange.way!.proxies?.holds(connection.remoteHost) === true;
+      this.#forwarded(exchange.request, connection, isBelieved);
+    }
     return this;
   }
 
@@ -87,9 +88,9 @@ export class AddedLines implements Lines {
   /**
    * What an edge proxy says of its client: the address the connection came from,
    * behind those that the client told; scheme and host as they were asked for,
-   * whatever the client told.
+   * whatever the client told, unless it is a proxy that is believed.
    */
-  #forwarded(head: RequestHead, { remoteHost, secure }: ConnectionFacts): void {
+  #forwarded(head: RequestHead, { remoteHost, secure }: ConnectionFacts, isBelieved: boolean): void {
     const { bytes, authorityStart, authorityEnd } = head;
     this.#append(FORWARDED_FOR);
     for (let i = 0; i < head.count; i++) {
@@ -97,11 +98,12 @@ export class AddedLines implements Lines {
         this.#copy(bytes, head.valueStart(i), head.valueEnd(i));
         this.#append(LIST_SEPARATOR);
         head.hop[i] = 1;
-      } else if (isForwarded(head, i)) head.hop[i] = 1;
+      } else if (isForwarded(head, i) && !(isBelieved && head.ids[i] !== Field.Unknown)) head.hop[i] = 1;
     }
-    this.#append(latin1(remoteHost.startsWith(MAPPED) ? remoteHost.slice(MAPPED.length) : remoteHost));
-    this.#append(secure ? FORWARDED_HTTPS : FORWARDED_HTTP);
-    if (authorityEnd === authorityStart) return;
+    this.#append(latin1(plainAddress(remoteHost)));
+    this.#append(LINE_END);
+    if (!isBelieved || head.find(Field.XForwardedProto) < 0) this.#append(secure ? FORWARDED_HTTPS : FORWARDED_HTTP);
+    if (authorityEnd === authorityStart || (isBelieved && head.find(Field.XForwardedHost) >= 0)) return;
     this.#append(FORWARDED_HOST);
     this.#copy(bytes, authorityStart, authorityEnd);
     this.#append(LINE_END);

@@ -168,7 +168,8 @@ export class MeshExchange extends Exchange implements Waiter, TurnTaker, Filtera
     return this.downstream!.connection.peer;
   }
   get address(): string {
-    return this.downstream!.connection.remoteHost;
+    const { remoteHost } = this.downstream!.connection;
+    return this.way?.proxies?.clientOf(this.request, remoteHost) ?? remoteHost;
   }
   get route(): string {
     return this.entry?.rule.id ?? "";

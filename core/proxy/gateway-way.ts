@@ -4,6 +4,7 @@ import { NO_WORDS } from "./connection.ts";
 import type { MeshExchange } from "./exchange.ts";
 import { MethodRefused, MisdirectedRequest, NoRoute } from "./failure.ts";
 import type { Mesh } from "./mesh.ts";
+import type { TrustedProxies } from "./trusted-proxies.ts";
 import type { Way } from "./way.ts";
 
 /**
@@ -13,7 +14,7 @@ import type { Way } from "./way.ts";
  * null without TLS. A connection serves no other one: what was agreed on with
  * one listener (its certificate, who the client is) says nothing about another.
  */
-export function gatewayWay(gateway: string, port: number, secured: string | null): Way {
+export function gatewayWay(gateway: string, port: number, secured: string | null, proxies?: TrustedProxies): Way {
   let snapshot: Snapshot | null = null;
   let found: GatewayPort | null = null;
   let own: GatewayListener | null = null;
@@ -25,6 +26,7 @@ export function gatewayWay(gateway: string, port: number, secured: string | null
   };
   return {
     direction: "gateway",
+    ...(proxies && { proxies }),
     takes({ serverName }, mesh) {
       look(mesh);
       // Without TLS nothing tells listeners of bytes apart: the first has the port.

@@ -20,4 +20,5 @@ export { CONNECT_WORDS } from "./passage-words.ts";
 export { Recorder } from "./record.ts";
 export { RequestIds } from "./request-id.ts";
 export { DEFAULT_WAITS, type Waits } from "./timing.ts";
+export { TrustedProxies } from "./trusted-proxies.ts";
 export { forwardWay, inboundWay, serviceWay, type Taking, type Way } from "./way.ts";

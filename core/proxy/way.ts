@@ -9,6 +9,7 @@ import { BYTES_PROTOCOL, NO_WORDS, type Words } from "./connection.ts";
 import type { MeshExchange } from "./exchange.ts";
 import { EgressRefused, MethodRefused, NoRoute } from "./failure.ts";
 import type { Mesh } from "./mesh.ts";
+import type { TrustedProxies } from "./trusted-proxies.ts";
 
 /**
  * What a listener does with its requests: finds the route of one. False when
@@ -16,6 +17,8 @@ import type { Mesh } from "./mesh.ts";
  */
 export interface Way {
   readonly direction: Direction;
+  /** In front of a gateway; absent: nobody's word is believed. */
+  readonly proxies?: TrustedProxies;
   /** What a connection of this listener is, before a byte of it is read. Absent: one that carries requests. */
   takes?(facts: ConnectionFacts, mesh: Mesh): Taking;
   route(exchange: MeshExchange, mesh: Mesh): boolean;

@@ -37,7 +37,7 @@ export async function startGatewayPlane(choice: Partial<GatewayChoice> = {}): Pr
     log,
   };
   const planes = localPlanes(plan, host, promptClock());
-  const chosen = { names: ["*"], bind: "127.0.0.1", portOffset: 0, ...choice };
+  const chosen = { names: ["*"], bind: "127.0.0.1", portOffset: 0, trusted: [], ...choice };
   const ports = new GatewayPorts({ choice: chosen, planes, clock: systemClock, log });
   let revision = 0;
   return {

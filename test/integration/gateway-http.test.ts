@@ -68,12 +68,34 @@ test("a stranger cannot say where it comes from, and learns nothing of us where 
   expect((await client.get("/", fields)).status).toBe(200);
   const refused = await client.get("/", [["Host", "b.org"]]);
 
-  const seen = Object.fromEntries(
-    setUp.backend.requests.at(-1)!.fields.map(([name, value]) => [name.toLowerCase(), value]),
-  );
+  const seen = told();
   expect(seen).toMatchObject({ "x-forwarded-for": "6.6.6.6, 127.0.0.1", "x-forwarded-proto": "http" });
   expect(seen).not.toHaveProperty("x-forwarded-client-cert");
   expect([refused.status, refused.text, refused.get("x-mesh-flag")]).toEqual([404, "404\n", null]);
+});
+
+test("a proxy in front of the gateway is believed where its range is trusted", async () => {
+  const port = freePort();
+  await using gateway = await startGatewayPlane({ trusted: ["127.0.0.0/8"] });
+  const cluster = clusterResource("default/web:80", [setUp.backend.port]);
+  await gateway.apply([gatewayResource([http(port, ALL)]), cluster]);
+  await using client = await connect(port);
+
+  const fields = [
+    ["X-Forwarded-For", "6.6.6.6"],
+    ["X-Forwarded-Proto", "https"],
+    ["X-Forwarded-Host", "shop.example"],
+  ] as const;
+  await client.get("/", fields);
+  const believed = told();
+  await client.get("/");
+
+  expect(believed).toMatchObject({
+    "x-forwarded-for": "6.6.6.6, 127.0.0.1",
+    "x-forwarded-proto": "https",
+    "x-forwarded-host": "shop.example",
+  });
+  expect(told()).toMatchObject({ "x-forwarded-for": "127.0.0.1", "x-forwarded-proto": "http" });
 });
 
 test.each(["CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"])("%j is refused", async (head) => {
@@ -171,6 +193,12 @@ test("a port whose transport changes serves the new one from the next connection
   await after.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   expect(await after.ended).toBe("reset");
 });
+
+/** Fields of the last request as the backend got it. */
+function told(): Record<string, string> {
+  const { fields } = setUp.backend.requests.at(-1)!;
+  return Object.fromEntries(fields.map(([name, value]) => [name.toLowerCase(), value]));
+}
 
 const ALL = [listenerModel("all", "", { "": [webRule("all")] })];
 

@@ -128,6 +128,26 @@ describe("a gateway from files", () => {
     expect((await client.get("/", [["Host", HOST]])).text).toBe("served");
   }, 30_000);
 
+  test("runs the guards of a Service whose endpoints have no sidecar that would", async () => {
+    await using folder = temporaryFolder();
+    const port = freePort();
+    await folder.write("config/all.yaml", `${gatewayYaml({ http: port, https: freePort() })}${routeYaml("web")}`);
+    await folder.write("config/web.yaml", `${outsideYaml("web", setUp.backend.port)}${GUARD}`);
+    await using program = await gatewayFrom(folder, ["--gateway", "*"]);
+    await program.ready();
+    const seen = setUp.backend.requests.length;
+
+    const without = await request(port, { fields: [["Host", HOST]] });
+    const fields = [
+      ["Host", HOST],
+      ["x-api-key", "alice-key"],
+    ] as const;
+    const withKey = await request(port, { fields });
+
+    expect([without.status, withKey.status]).toEqual([401, 200]);
+    expect(setUp.backend.requests.length).toBe(seen + 1);
+  }, 30_000);
+
   test("that no manifest has is told with those that there are", async () => {
     await using folder = temporaryFolder();
     await folder.write("config/all.yaml", gatewayYaml({ http: 80, https: 443 }));
@@ -139,6 +159,20 @@ describe("a gateway from files", () => {
     expect(stderr).toContain("it has default/edge");
   }, 30_000);
 });
+
+/** The key of alice is "alice-key". */
+const GUARD = `---
+apiVersion: mesh.dev/v1
+kind: Plugin
+metadata: {name: api-key}
+spec:
+  targetRefs: [{kind: Service, name: web}]
+  source: {builtin: api-key}
+  phase: Authentication
+  config:
+    header: x-api-key
+    keys: {alice: "sha256:72ee9d4355ccb9d3a4c9dbf37382e38e75c1b1a225b5bd1f729ee91bbda30c20"}
+`;
 
 function gatewayFrom(folder: Folder, flags: readonly string[]): Promise<Program> {
   const any = "127.0.0.1:0";

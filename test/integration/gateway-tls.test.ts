@@ -175,6 +175,32 @@ describe("certificates that change", () => {
     expect(before.connection.isOpen).toBe(true);
   });
 
+  test("and listeners that come and go cost no handshake and no request, however often they do", async () => {
+    const all = (pair: "exact" | "renewed") => [
+      https("apex", "a.example.com", { "a.example.com": [webRule("apex")] }, [pair]),
+      ...(pair === "renewed" ? [https("wild", "*.example.com", { "": [webRule("wild")] }, ["wild"])] : []),
+    ];
+    await serving(all("exact"));
+    let isOver = false;
+    const statuses: number[] = [];
+    const traffic = Array.from({ length: 4 }, async () => {
+      while (!isOver) {
+        await using client = await secure("a.example.com");
+        for (let i = 0; i < 3; i++) statuses.push((await client.get("/", HOST)).status);
+      }
+    });
+
+    for (let i = 0; i < 20; i++) {
+      await serving(all(i % 2 === 0 ? "renewed" : "exact"));
+      await eventually(() => statuses.length > i * 5);
+    }
+    isOver = true;
+    await Promise.all(traffic);
+
+    expect(statuses.length).toBeGreaterThan(100);
+    expect(statuses.filter((status) => status !== 200)).toEqual([]);
+  });
+
   test("a listener that goes ends its connections behind what is under way, the others stay", async () => {
     await serving([
       https("apex", "a.example.com", { "": [webRule("apex")] }, ["exact"]),
