@@ -122,6 +122,15 @@ export function isUpgradeProtocol(protocol: string): boolean {
   return /^[!#$%&'*+.^_`|~0-9a-z-]+(\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/.test(protocol) && !/^(h2|http|tls)/.test(protocol);
 }
 
+/** The client takes trailers: of what `TE` may say, this alone goes on, said anew by each hop (RFC 9110, section 10.1.4). */
+export function takesTrailers(head: RequestHead): boolean {
+  for (let i = head.find(Field.Te); i >= 0; i = head.find(Field.Te, i + 1)) {
+    if (valueIs(head, i, "trailers")) return true;
+    if (!head.isHttp2 && /(^|,)\s*trailers\s*(,|$)/i.test(head.valueText(i))) return true;
+  }
+  return false;
+}
+
 /** One Content-Length, or one Transfer-Encoding that is "chunked"; never both. */
 function frameLength(head: RequestHead | ResponseHead, i: number, id: Field, minor: number): number {
   for (let k = i + 1; k < head.count; k++) {

@@ -1,6 +1,7 @@
 import { latin1 } from "../base/mod.ts";
 import type { Target } from "./exchange.ts";
 import { Field } from "./field.ts";
+import { takesTrailers } from "./frame.ts";
 import { CHUNKED, type Fields, METHOD_NAMES, Method, type RequestHead, type ResponseHead } from "./head.ts";
 import type { Stage } from "./sender.ts";
 
@@ -28,6 +29,7 @@ const ONE = 49;
 const LINE_END_BYTES = 11;
 const CHUNKED_LINE = latin1("Transfer-Encoding: chunked\r\n");
 const EMPTY_LINE = latin1("Content-Length: 0\r\n");
+const TRAILERS_LINES = latin1("Connection: te\r\nTE: trailers\r\n");
 const UPGRADE_LINE = latin1("Connection: upgrade\r\nUpgrade: ");
 const CLOSE_LINE = latin1("Connection: close\r\n");
 const ALIVE_LINE = latin1("Connection: keep-alive\r\n");
@@ -60,6 +62,7 @@ export function writeRequestHead(
   if (head.contentLength === CHUNKED) to.copy(CHUNKED_LINE, 0, CHUNKED_LINE.length);
   else if (head.isHttp2 && lacksLength(head)) to.copy(EMPTY_LINE, 0, EMPTY_LINE.length);
   if (head.upgrade) writeUpgrade(to, head);
+  else if (takesTrailers(head)) to.copy(TRAILERS_LINES, 0, TRAILERS_LINES.length);
   to.copy(CRLF, 0, 2);
 }
 

@@ -422,7 +422,7 @@ export function wireExchanges(path: PathKind): void {
           ["Keep-Alive", "300"],
           ["Proxy-Connection", "keep-alive"],
           ["Proxy-Authorization", "Basic aTpw"],
-          ["TE", "trailers"],
+          ["TE", "deflate"],
           ["Upgrade", "h2c"],
           ["X-Forwarded-Client-Cert", "URI=spiffe://cluster.local/ns/a/sa/forged"],
           ["X-Stays", "yes"],

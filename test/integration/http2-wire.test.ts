@@ -76,6 +76,20 @@ describe("an HTTP/2 client before an HTTP/1.1 server", () => {
     ]);
   });
 
+  test("that takes trailers is said to, in the words of HTTP/1.1", async () => {
+    const { backend, plane } = setUp;
+    backend.script = ok("hello");
+    await using client = await connectHttp2(plane.port);
+
+    await client.response(client.request(get("/", [["te", "trailers"]])));
+    const taking = backend.requests.at(-1)!;
+    await client.response(client.request(get("/")));
+    const other = backend.requests.at(-1)!;
+
+    expect(taking.raw).toContain("\r\nConnection: te\r\nTE: trailers\r\n");
+    expect(other.raw).not.toMatch(/\r\n(te|connection):/i);
+  });
+
   test("sends bodies of any size and gets them back, many at once", async () => {
     setUp.backend.script = echo();
     await using client = await connectHttp2(setUp.plane.port);
@@ -350,8 +364,11 @@ describe("what arrives by HTTP/2 and would smuggle by HTTP/1.1", () => {
 });
 
 describe("an HTTP/2 server", () => {
-  async function before(script: Parameters<typeof startHttp2Backend>[0]): Promise<[Http2Backend, Plane]> {
-    const backend = await startHttp2Backend(script);
+  async function before(
+    script: Parameters<typeof startHttp2Backend>[0],
+    settings: readonly (readonly [number, number])[] = [],
+  ): Promise<[Http2Backend, Plane]> {
+    const backend = await startHttp2Backend(script, settings);
     return [backend, await startPlane(backend.port, { appProtocol: "http2" })];
   }
 
@@ -377,6 +394,27 @@ describe("an HTTP/2 server", () => {
     expect(fields.map(([name]) => name)).not.toContain("x-drop");
     expect(fields.map(([name]) => name)).not.toContain("connection");
     expect(fields).toContainEqual(["cookie", "a=1"]);
+  });
+
+  test("gets an upgrade by another method than GET as a request without one, and te of who takes trailers", async () => {
+    const [backend, plane] = await before(
+      (peer, { stream }) => peer.write(answerFrames(stream, 200, "plain")),
+      [[8, 1]],
+    );
+    await using _backend = backend;
+    await using _plane = plane;
+    await using client = await connect(plane.port);
+
+    await client.send(
+      "POST / HTTP/1.1\r\nHost: web\r\nConnection: upgrade, te\r\nUpgrade: echo\r\nTE: trailers\r\n\r\n",
+    );
+    const response = await client.response("POST");
+
+    expect([response.status, response.text]).toEqual([200, "plain"]);
+    const { fields } = backend.peers[0]!.frames.find(({ type }) => type === HEADERS)!;
+    expect(fields[0]).toEqual([":method", "POST"]);
+    expect(fields.map(([name]) => name)).not.toContain(":protocol");
+    expect(fields).toContainEqual(["te", "trailers"]);
   });
 
   test("that resets in the middle of a response is a reset to HTTP/2 clients and a cut to HTTP/1.1 ones", async () => {

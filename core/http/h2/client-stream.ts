@@ -1,6 +1,6 @@
 import type { Trailers } from "../body.ts";
 import { type ClientStream, type Exchange, type ResponseHandler, UpstreamFailure } from "../exchange.ts";
-import { CHUNKED } from "../head.ts";
+import { CHUNKED, Method } from "../head.ts";
 import type { Edits, Lines } from "../serialize.ts";
 import type { ClientMux } from "./client.ts";
 import { ErrorCode } from "./frame.ts";
@@ -53,7 +53,8 @@ export class Http2ClientStream extends Stream implements ClientStream {
     const { request } = exchange;
     this.#exchange = exchange;
     exchange.upstream = this;
-    this.upgrades = request.upgrade && this.#client.takesUpgrades;
+    // Extended CONNECT has no place for another method: the request goes on without its upgrade.
+    this.upgrades = request.upgrade && request.method === Method.Get && this.#client.takesUpgrades;
     const ends = request.contentLength === 0 && !this.upgrades;
     this.#client.sendRequest(this, exchange, this.upgrades, ends, authority, route, policy, added);
     if (ends) this.localEnded = true;

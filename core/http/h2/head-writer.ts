@@ -1,8 +1,9 @@
 import { latin1 } from "../../base/mod.ts";
 import type { Trailers } from "../body.ts";
-import { COLON, HTAB, SP, spells } from "../byte-class.ts";
+import { COLON, HTAB, SP } from "../byte-class.ts";
 import type { Target } from "../exchange.ts";
 import { Field } from "../field.ts";
+import { takesTrailers } from "../frame.ts";
 import { type Fields, METHOD_NAMES, Method, type RequestHead, type ResponseHead } from "../head.ts";
 import type { Edits, Lines } from "../serialize.ts";
 import type { HpackEncoder } from "./hpack-encoder.ts";
@@ -106,15 +107,6 @@ function encodePath(to: HpackEncoder, head: RequestHead, target: Target | null):
 function encodeSplitPath(to: HpackEncoder, head: RequestHead): void {
   const path = latin1(`${head.pathText()}?${head.queryText()}`);
   to.field(PATH, 0, PATH.length, path, 0, path.length, false, false);
-}
-
-/** The only connection option that lives on in HTTP/2 (RFC 9113, section 8.2.2). */
-function takesTrailers(head: RequestHead): boolean {
-  for (let i = head.find(Field.Te); i >= 0; i = head.find(Field.Te, i + 1)) {
-    if (spells(head.bytes, head.valueStart(i), head.valueEnd(i), "trailers")) return true;
-    if (!head.isHttp2 && /(^|,)\s*trailers\s*(,|$)/i.test(head.valueText(i))) return true;
-  }
-  return false;
 }
 
 /** Encodes a response head. */
