@@ -17,7 +17,9 @@ export async function startPath(kind: PathKind, backendPort: number, options: Pl
   );
   const last = await startPlane(backendPort, { ...options, identity: far! });
   const appProtocol = kind === SHARED_HOPS ? "http2" : "http";
-  const first = await startPlane(last.port, { identity: near!, transport: "plain", upstreamTls: true, appProtocol });
+  const { config = "" } = options;
+  const settings = { identity: near!, transport: "plain", upstreamTls: true, appProtocol, config } as const;
+  const first = await startPlane(last.port, settings);
   return {
     ...first,
     get warnings() {
