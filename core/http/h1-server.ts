@@ -341,9 +341,10 @@ export class ServerConnection implements ServerStream, WireOwner {
     handOver(this.wire, owner);
     const rest = this.#rest;
     this.#rest = null;
+    // In front of its bytes: the owner may stop the socket because of them.
+    this.#resume();
     if (rest !== null) owner.received(rest);
     if (this.#peerEnded) owner.peerEnded();
-    this.#resume();
   }
 
   abort(): void {
