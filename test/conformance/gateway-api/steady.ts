@@ -43,7 +43,7 @@ spec:
 `;
 
 /** Breath between requests: many in a run, and little work beside the tests. */
-const PAUSE_MS = 20;
+const PAUSE_MS = 50;
 
 /** Starts clients of four kinds: new connections, a kept one, TLS, and gRPC. */
 export async function startSteady(world: World, address: () => Promise<string>): Promise<Steady> {

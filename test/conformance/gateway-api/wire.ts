@@ -28,7 +28,7 @@ export interface Answer {
 const PATIENCE_MS = 4000;
 
 /** A connection, tunnelled and encrypted as the door says. Rejects where a handshake does not come about. */
-export async function openDoor({ address, port, tls, tunnel }: Door): Promise<NetSocket> {
+export async function openDoor({ address, port, tls, tunnel }: Door, protocol = "http/1.1"): Promise<NetSocket> {
   const socket = connectPlain(port, address);
   await once(socket, "connect");
   if (tunnel !== undefined) await enterTunnel(socket, tunnel);
@@ -37,7 +37,7 @@ export async function openDoor({ address, port, tls, tunnel }: Door): Promise<Ne
   const options: ConnectionOptions = {
     socket,
     ca: roots,
-    ALPNProtocols: ["http/1.1"],
+    ALPNProtocols: [protocol],
     ...(serverName !== undefined && { servername: serverName }),
     ...(certificate !== undefined && { cert: certificate, key: privateKey! }),
     // What is judged is who vouches; names of listeners are wildcards of any depth here.

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { eventually } from "../../../harness/mod.ts";
 import { INFRA, MESH } from "../manifest.ts";
 import { type Answer, ask, type Door, openDoor } from "../wire.ts";
+import { askHttp2 } from "../wire2.ts";
 import type { World } from "../world.ts";
 import { Differs, judge, type Sent, seenIn } from "./compare.ts";
 import { doorOf } from "./door.ts";
@@ -13,7 +14,10 @@ export async function runHttp(world: World, step: HttpStep, patienceMs: number):
   for (const each of step.requests) {
     const request = step.mesh === undefined ? each : { namespace: MESH, ...each };
     try {
-      await eventually(() => tryRequest(world, step, request), patienceMs);
+      const door = await eventually(() => doorTo(world, step, request), patienceMs);
+      await eventually(() => tryRequest(world, door, step, request, ask), patienceMs);
+      // What was just so by HTTP/1.1 must be so by HTTP/2.
+      if (goesByBoth(request)) await eventually(() => tryRequest(world, door, step, request, askHttp2), patienceMs);
     } catch (error) {
       const to = step.http ?? `${step.to} from ${step.mesh}`;
       throw new Error(
@@ -23,21 +27,29 @@ export async function runHttp(world: World, step: HttpStep, patienceMs: number):
   }
 }
 
-async function tryRequest(world: World, step: HttpStep, request: Request): Promise<void> {
-  const door = await doorOf(world, { gateway: step.http, mesh: step.mesh, to: step.to }, { ...step, ...request });
+/** Many requests for one answer, and upgrades, go by HTTP/1.1 only. */
+function goesByBoth({ shares, times, websocket, refused }: Request): boolean {
+  return shares === undefined && times === undefined && !websocket && !refused;
+}
+
+function doorTo(world: World, step: HttpStep, request: Request): Promise<Door> {
+  return doorOf(world, { gateway: step.http, mesh: step.mesh, to: step.to }, { ...step, ...request });
+}
+
+async function tryRequest(world: World, door: Door, step: HttpStep, request: Request, by: typeof ask): Promise<void> {
   const host = request.host ?? step.to?.replace(/:\d+$/, "") ?? door.address;
   const { path = "/", method = "GET" } = request;
   const sent: Sent = { path, host, method, scheme: door.tls === undefined ? "http" : "https" };
   if (request.refused) return await mustBeRefused(door, host, path);
   if (request.websocket) return await echoFrame(door, host, path);
   if (request.shares !== undefined) return await judgeSplit(door, request, host);
-  if (request.mirrors !== undefined) return await judgeMirrors(world, door, request, sent);
-  judge(request, sent, await send(door, request, host));
+  if (request.mirrors !== undefined) return await judgeMirrors(world, door, request, sent, by);
+  judge(request, sent, await send(by, door, request, host));
 }
 
-function send(door: Door, request: Request, host: string, key: string = randomUUID()): Promise<Answer> {
+function send(by: typeof ask, door: Door, request: Request, host: string, key: string = randomUUID()): Promise<Answer> {
   const { path = "/", method = "GET", headers = {} } = request;
-  return ask(door, method, path, [["Host", host], ["echo-key", key], ...Object.entries(headers)]);
+  return by(door, method, path, [["Host", host], ["echo-key", key], ...Object.entries(headers)]);
 }
 
 async function mustBeRefused(door: Door, host: string, path: string): Promise<void> {
@@ -47,16 +59,16 @@ async function mustBeRefused(door: Door, host: string, path: string): Promise<vo
 
 function judgeSplit(door: Door, request: Request, host: string): Promise<void> {
   return judgeShares(request.shares!, request.times ?? 500, async () => {
-    const answer = await send(door, request, host);
+    const answer = await send(ask, door, request, host);
     return answer.status === 200 ? seenIn(answer).pod : `status ${answer.status}`;
   });
 }
 
 /** Copies are counted where they arrive, under the key of their requests. */
-async function judgeMirrors(world: World, door: Door, request: Request, sent: Sent): Promise<void> {
+async function judgeMirrors(world: World, door: Door, request: Request, sent: Sent, by: typeof ask): Promise<void> {
   const key = randomUUID();
   const times = request.times ?? 1;
-  for (let i = 0; i < times; i++) judge(request, sent, await send(door, request, sent.host, key));
+  for (let i = 0; i < times; i++) judge(request, sent, await send(by, door, request, sent.host, key));
   for (const [deployment, share] of Object.entries(request.mirrors!)) {
     const full = deployment.includes("/") ? deployment : `${INFRA}/${deployment}`;
     const wanted = (times * share) / 100;
