@@ -8,12 +8,11 @@
  * @module
  */
 import { readNotYet, writeReport } from "./report.ts";
-import { laneOf, loadSuite, runTest } from "./suite.ts";
+import { LANES, laneOf, loadSuite, runTest } from "./suite.ts";
 import { startWorld } from "./world.ts";
 
 /** Those that fail should not wait as long as those that must pass may. */
 const PATIENCE_MS = 2500;
-const LANES = ["base", "own", "mesh"] as const;
 
 const words = process.argv.slice(2);
 const names = words.filter((word) => !word.startsWith("--"));

@@ -67,12 +67,15 @@ function scriptsIn(text: string, fill: (name: string) => string): readonly Scrip
 
 /** Gateways of the base manifests, which many tests attach routes to. */
 const SHARED = /\b(same-namespace|all-namespaces|backend-namespaces)\b/;
-export type Lane = "mesh" | "base" | "own";
+const BYTES = ["TCPRoute", "UDPRoute", "TLSRoute"];
+export const LANES = ["base", "own", "bytes", "mesh"] as const;
+export type Lane = (typeof LANES)[number];
 
 /** Tests of one lane change the same things and run one after another; lanes run beside each other. */
 export function laneOf({ features, manifests, script, steps }: SuiteTest): Lane {
   if (features.includes("Mesh")) return "mesh";
-  return SHARED.test([...manifests, script, JSON.stringify(steps)].join()) ? "base" : "own";
+  if (SHARED.test([...manifests, script, JSON.stringify(steps)].join())) return "base";
+  return features.some((feature) => BYTES.includes(feature)) ? "bytes" : "own";
 }
 
 /** What a test applies at its start, for those who must know before. */

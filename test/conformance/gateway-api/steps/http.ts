@@ -9,21 +9,22 @@ import { doorOf } from "./door.ts";
 import type { HttpStep, Request } from "./model.ts";
 import { judgeShares } from "./shares.ts";
 
-/** Sends the requests of a step, each until it comes to what the test says. */
+/** Sends the requests of a step beside each other, each until it comes to what the test says. */
 export async function runHttp(world: World, step: HttpStep, patienceMs: number): Promise<void> {
-  for (const each of step.requests) {
-    const request = step.mesh === undefined ? each : { namespace: MESH, ...each };
-    try {
-      const door = await eventually(() => doorTo(world, step, request), patienceMs);
-      await eventually(() => tryRequest(world, door, step, request, ask), patienceMs);
-      // What was just so by HTTP/1.1 must be so by HTTP/2.
-      if (goesByBoth(request)) await eventually(() => tryRequest(world, door, step, request, askHttp2), patienceMs);
-    } catch (error) {
-      const to = step.http ?? `${step.to} from ${step.mesh}`;
-      throw new Error(
-        `${request.method ?? "GET"} ${request.host ?? ""}${request.path ?? "/"} at ${to}: ${(error as Error).message}`,
-      );
-    }
+  await Promise.all(step.requests.map((request) => runRequest(world, step, request, patienceMs)));
+}
+
+async function runRequest(world: World, step: HttpStep, given: Request, patienceMs: number): Promise<void> {
+  const request = step.mesh === undefined ? given : { namespace: MESH, ...given };
+  try {
+    const door = await eventually(() => doorTo(world, step, request), patienceMs);
+    await eventually(() => tryRequest(world, door, step, request, ask), patienceMs);
+    // What was just so by HTTP/1.1 must be so by HTTP/2.
+    if (goesByBoth(request)) await eventually(() => tryRequest(world, door, step, request, askHttp2), patienceMs);
+  } catch (error) {
+    const to = step.http ?? `${step.to} from ${step.mesh}`;
+    const what = `${request.method ?? "GET"} ${request.host ?? ""}${request.path ?? "/"}`;
+    throw new Error(`${what} at ${to}: ${(error as Error).message}`);
   }
 }
 
