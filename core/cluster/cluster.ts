@@ -9,7 +9,6 @@ import type {
   EjectionModel,
   EndpointModel,
   HashKeyModel,
-  HealthCheckModel,
   LimitsModel,
   Locality,
   SlowStartModel,
@@ -60,7 +59,6 @@ export class ClusterState {
   hasNewcomers = false;
   limits: LimitsModel = NO_LIMITS;
   timeouts: TimeoutsModel = NO_TIMEOUTS;
-  healthCheck: HealthCheckModel | null = null;
 
   constructor(name: string, events: ClusterEvents) {
     this.name = name;
@@ -165,7 +163,7 @@ export class Cluster {
       endpoint.member = true;
       endpoint.relabel(this.#models.get(key)!.workload);
       endpoint.http2 = this.http2;
-      this.#equip(endpoint);
+      this.#equip(endpoint, this.#models.get(key)!);
     }
     state.members = this.#members;
     state.ejected = this.endpoints.filter((endpoint) => endpoint.ejectedUntil !== 0).length;
@@ -176,12 +174,11 @@ export class Cluster {
   /** What the model says of all endpoints. */
   #rule(): void {
     const { state } = this;
-    const { ejection, slowStart, limits, timeouts, healthCheck, retryBudget } = this.#model;
+    const { ejection, slowStart, limits, timeouts, retryBudget } = this.#model;
     state.ejection = ejection ?? DEFAULT_EJECTION;
     state.slowStart = slowStart ?? null;
     state.limits = limits ?? NO_LIMITS;
     state.timeouts = timeouts ?? NO_TIMEOUTS;
-    state.healthCheck = healthCheck ?? null;
     state.turns.limit(limits);
     state.budget.limit(retryBudget);
   }
@@ -194,8 +191,9 @@ export class Cluster {
     this.state.warmUntil = Number.POSITIVE_INFINITY;
   }
 
-  #equip(endpoint: Endpoint): void {
-    if (this.state.healthCheck === null) endpoint.downUntil = 0;
+  #equip(endpoint: Endpoint, model: EndpointModel): void {
+    endpoint.healthCheck = model.healthCheck ?? this.#model.healthCheck ?? null;
+    if (endpoint.healthCheck === null) endpoint.downUntil = 0;
     const { successRate, latencyFactor } = this.state.ejection;
     if (successRate === undefined && latencyFactor === undefined) endpoint.sample = null;
     else endpoint.sample ??= new Sample();

@@ -1,6 +1,6 @@
 import type { ClusterState } from "./cluster.ts";
 import type { Sample } from "./ejection.ts";
-import type { BackendTlsModel, EndpointModel, WorkloadLabels } from "./model.ts";
+import type { BackendTlsModel, EndpointModel, HealthCheckModel, WorkloadLabels } from "./model.ts";
 import { WARM } from "./slow-start.ts";
 
 /** How an attempt ended, as far as the endpoint is to blame. */
@@ -76,6 +76,8 @@ export class Endpoint {
   ejections = 0;
   /** When it last came back. */
   returnedAt = 0;
+  /** How it is asked whether it lives; null: it is not. */
+  healthCheck: HealthCheckModel | null = null;
   /** Active checks found it dead where this is not 0. */
   downUntil = 0;
   downReason = "";

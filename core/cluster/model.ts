@@ -38,6 +38,8 @@ export interface EndpointModel {
   readonly identity?: string;
   readonly workload: WorkloadLabels;
   readonly locality?: Locality;
+  /** Its own, in the place of its cluster's. */
+  readonly healthCheck?: HealthCheckModel;
 }
 
 export interface Locality {

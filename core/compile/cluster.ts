@@ -4,7 +4,7 @@ import type { DocumentOf } from "../schema/mod.ts";
 import { externalParts } from "./external.ts";
 import type { Report } from "./report.ts";
 import { portBehind, portCluster, type Service, type ServicePort, serviceHost } from "./service.ts";
-import type { TrafficPolicies } from "./traffic-policy.ts";
+import type { ClusterTraffic, TrafficPolicies } from "./traffic-policy.ts";
 import { metricLabels, type Workload, type WorkloadPort } from "./workload.ts";
 
 /** An endpoint with the workload it is; null where only an EndpointSlice tells of it. */
@@ -59,7 +59,9 @@ function clustersAt(
   const tls = policies.get(whole.model.name);
   const model = {
     ...whole.model,
-    ...traffic.ofCluster(service, port.name),
+    ...(port.protocol === "udp"
+      ? withoutCheck(traffic.ofCluster(service, port.name))
+      : traffic.ofCluster(service, port.name)),
     ...(tls === undefined ? {} : { tls }),
   };
   const parts = service.subsets.map(({ name, labels }): CompiledCluster => {
@@ -68,6 +70,11 @@ function clustersAt(
     return { model: { ...model, name: portCluster(service, port, name), endpoints }, members };
   });
   return [{ model, members: whole.members }, ...parts];
+}
+
+/** No datagram answers a check. */
+function withoutCheck({ healthCheck: _, ...traffic }: ClusterTraffic): ClusterTraffic {
+  return traffic;
 }
 
 function slicesByService(
@@ -131,7 +138,7 @@ function clusterOf(service: Service, port: ServicePort, slices: readonly Slice[]
 
 /** Datagrams go to the app itself: its sidecar takes connections. */
 function endpointOf(workload: Workload, own: WorkloadPort, { protocol }: ServicePort): EndpointModel {
-  const { address, weight, identity, locality } = workload;
+  const { address, weight, identity, locality, healthCheck } = workload;
   const isProved = identity !== null && protocol !== "udp";
   return {
     address,
@@ -140,6 +147,7 @@ function endpointOf(workload: Workload, own: WorkloadPort, { protocol }: Service
     ...(isProved ? { identity } : {}),
     workload: metricLabels(workload),
     ...(locality === null ? {} : { locality }),
+    ...(healthCheck === null || protocol === "udp" ? {} : { healthCheck }),
   };
 }
 

@@ -204,6 +204,22 @@ test("the place of a workload is what its document says, else its labels; a slic
   expect(mesh.workload("default/labelled").locality).toEqual({ region: "us", zone: "us-2", subZone: "" });
 });
 
+test("a workload may say itself how it is checked, and datagrams are checked by nobody", () => {
+  const check = "healthCheck: {tcp: {}, interval: 1s}";
+  const mesh = compiled(
+    `{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web},
+      ports: [{name: http, port: 80}, {name: dns, port: 53, protocol: UDP}]}}`,
+    `{apiVersion: mesh.dev/v1, kind: Workload, metadata: {name: own}, spec: {address: 10.0.0.1, labels: {app: web},
+      ports: [{port: 80, name: http}, {port: 53, name: dns}], healthCheck: {http: {path: /up}}}}`,
+    policy("web", `{targetRefs: [{kind: Service, name: web}], ${check}}`),
+  );
+
+  const [http, dns] = [mesh.cluster("default/web:80"), mesh.cluster("default/web:53-udp")];
+  expect(http.healthCheck).toMatchObject({ type: "TCP", intervalMs: 1000 });
+  expect(http.endpoints[0]!.healthCheck).toMatchObject({ type: "HTTP", path: "/up", intervalMs: 10_000 });
+  expect([dns.healthCheck, dns.endpoints[0]!.healthCheck]).toEqual([undefined, undefined]);
+});
+
 function compiled(...texts: readonly string[]) {
   const { documents, problems } = parseDocuments([{ file: "mesh.yaml", text: texts.join("\n---\n") }]);
   expect(problems).toEqual([]);

@@ -1,7 +1,8 @@
-import type { ClusterModel, HashKeyModel, HealthCheckModel } from "../cluster/mod.ts";
+import type { ClusterModel, HashKeyModel } from "../cluster/mod.ts";
 import { compareText, type Labels } from "../config/mod.ts";
 import type { HedgeModel, RetryModel, RuleModel } from "../route/mod.ts";
 import type { DocumentOf } from "../schema/mod.ts";
+import { healthCheckOf } from "./health-check.ts";
 import type { Report } from "./report.ts";
 import type { CompiledRule } from "./rule.ts";
 import { type Service, serviceKey } from "./service.ts";
@@ -236,12 +237,4 @@ function ejectionOf(ejection: NonNullable<Spec["ejection"]>): ClusterModel["ejec
     maxMs: ejection.maxTime,
     maxFraction: ejection.maxPercent / 100,
   };
-}
-
-function healthCheckOf(check: NonNullable<Spec["healthCheck"]>): HealthCheckModel {
-  const { http, grpc, interval, timeout, healthyAfter, unhealthyAfter } = check;
-  const often = { intervalMs: interval, timeoutMs: timeout, healthyAfter, unhealthyAfter };
-  if (http !== undefined)
-    return { type: "HTTP", ...(given(http) as typeof http & object), ...often } as HealthCheckModel;
-  return grpc === undefined ? { type: "TCP", ...often } : { type: "GRPC", service: grpc.service, ...often };
 }

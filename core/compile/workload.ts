@@ -1,6 +1,7 @@
-import { type Locality, parseLocality, type WorkloadLabels } from "../cluster/mod.ts";
+import { type HealthCheckModel, type Locality, parseLocality, type WorkloadLabels } from "../cluster/mod.ts";
 import { compareText, type Labels, selects } from "../config/mod.ts";
 import type { DocumentOf } from "../schema/mod.ts";
+import { healthCheckOf } from "./health-check.ts";
 import type { Registration } from "./model.ts";
 
 /** A workload, whether a document or its proxy told of it. */
@@ -13,6 +14,8 @@ export interface Workload {
   readonly labels: Labels;
   /** Null where nobody told it. */
   readonly locality: Locality | null;
+  /** Null where its document says none. */
+  readonly healthCheck: HealthCheckModel | null;
   readonly weight: number;
   /** Service it names itself; empty without one. */
   readonly service: string;
@@ -72,6 +75,7 @@ function ofRegistration(registration: Registration): Workload {
     identity,
     labels,
     locality,
+    healthCheck: null,
     weight,
     service,
     ports,
@@ -94,6 +98,7 @@ function ofDocument({ name, namespace, body }: DocumentOf<"Workload">): Workload
     address,
     identity: identity ?? null,
     labels,
+    healthCheck: body.spec.healthCheck === undefined ? null : healthCheckOf(body.spec.healthCheck),
     locality: parseLocality(body.spec.locality ?? "") ?? localityIn(labels),
     weight,
     service: service ?? "",

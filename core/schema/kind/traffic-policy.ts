@@ -15,15 +15,10 @@ import {
   withDefault,
 } from "../field.ts";
 import { policyTargets } from "../target.ts";
+import { healthCheck, time } from "./health-check.ts";
 
 const percent = () =>
   value("a number from 0 to 100", (input) => (typeof input === "number" && input >= 0 && input <= 100 ? input : null));
-
-const time = () =>
-  value('a duration above 0 like "10s" or "500ms"', (input) => {
-    const ms = duration().safeParse(input);
-    return ms.success && ms.data > 0 ? ms.data : null;
-  });
 
 const TOKEN = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}$/;
 const fieldName = () => text("a name of letters, digits and -", (name) => TOKEN.test(name));
@@ -99,37 +94,6 @@ const ejection = object({
   maxTime: withDefault(time(), 300_000),
   maxPercent: withDefault(percent(), 50),
 });
-
-const status = () => wholeNumber(100, 599);
-
-const healthCheck = object({
-  http: optional(
-    object({
-      path: withDefault(
-        text("a path", (path) => /^\/[\x21-\x7e]*$/.test(path)),
-        "/",
-      ),
-      host: optional(text("a host", (host) => /^[\w.:[\]-]+$/.test(host))),
-      statuses: optional(z.array(status()).min(1, "a list of statuses")),
-    }),
-  ),
-  tcp: optional(object({})),
-  grpc: optional(
-    object({
-      service: withDefault(
-        text("the name of a service", (name) => /^[\w./-]{0,255}$/.test(name)),
-        "",
-      ),
-    }),
-  ),
-  interval: withDefault(time(), 10_000),
-  timeout: withDefault(time(), 1_000),
-  healthyAfter: withDefault(wholeNumber(1, 100), 2),
-  unhealthyAfter: withDefault(wholeNumber(1, 100), 3),
-}).superRefine(({ http, tcp, grpc }, context) => {
-  const given = [http, tcp, grpc].filter((way) => way !== undefined);
-  if (given.length !== 1) expect(context, "exactly one of http, tcp and grpc");
-}, ALWAYS);
 
 const backoff = object({ base: time(), max: optional(time()) }).superRefine(({ base, max }, context) => {
   if (max !== undefined && max < base) expect(context, "at least backoff.base", ["max"]);

@@ -5,6 +5,8 @@ import { readSpiffeId } from "../../identity/mod.ts";
 import { defineKind, documentSchema } from "../define.ts";
 import { dnsLabel, labels, object, optional, port, portName, text, wholeNumber, withDefault } from "../field.ts";
 
+import { healthCheck } from "./health-check.ts";
+
 /** A workload's id has a path; without one it names the trust domain itself. */
 function isWorkloadId(text: string): boolean {
   return (readSpiffeId(text)?.path ?? "") !== "";
@@ -29,6 +31,8 @@ const spec = object({
   locality: optional(text('a locality like "eu/eu-1a"', (locality) => parseLocality(locality) !== null)),
   /** Share of requests relative to others of the Service; 0 takes it out. */
   weight: withDefault(wholeNumber(0, 1_000_000), 1),
+  /** How callers ask whether it lives; it counts before what a TrafficPolicy says of its Service. */
+  healthCheck: optional(healthCheck),
   /** Service it belongs to, beside those whose selector finds its labels. */
   service: optional(dnsLabel()),
 });

@@ -28,8 +28,8 @@ export class HealthChecker {
   /** Checks the endpoints of these clusters, and no others. */
   review(clusters: Iterable<Cluster>): void {
     const wanted = new Map<Endpoint, HealthCheckModel>();
-    for (const { state, targets } of clusters)
-      if (state.healthCheck !== null) for (const endpoint of targets) wanted.set(endpoint, state.healthCheck);
+    for (const { targets } of clusters)
+      for (const endpoint of targets) if (endpoint.healthCheck !== null) wanted.set(endpoint, endpoint.healthCheck);
     for (const [endpoint, check] of this.#checks) {
       // A membership that changes often must not begin the checks anew each time.
       if (Bun.deepEquals(wanted.get(endpoint), check.model)) continue;
