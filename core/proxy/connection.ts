@@ -128,7 +128,9 @@ export class Connection implements RelayOwner, DialOutcome, Recorded {
     this.attempts++;
     this.#attemptAt = now;
     this.#attemptOpen = true;
-    mesh.upstream.open(endpoint, this);
+    const { secure, serverName } = this.connection;
+    // A name that was read where no TLS ends: the client's own TLS passes through.
+    mesh.upstream.open(endpoint, !secure && serverName !== "", this);
   }
 
   #choose(rule: Rule): Cluster {

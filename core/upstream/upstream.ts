@@ -16,6 +16,7 @@ type AnyPool = Pool | MuxPool;
  */
 export class Upstream extends Deadline {
   readonly #settings: PoolSettings;
+  readonly #plain: PoolSettings;
   readonly #pools: Pools = new Map();
   /** Connections that become tunnels: each is dialled for its one exchange. */
   readonly #passages: Pools = new Map();
@@ -27,6 +28,7 @@ export class Upstream extends Deadline {
   constructor(settings: PoolSettings) {
     super();
     this.#settings = settings;
+    this.#plain = { ...settings, tls: () => null };
   }
 
   /**
@@ -40,9 +42,13 @@ export class Upstream extends Deadline {
     return shared ? this.#sharedOf(endpoint).take(waiter) : this.#poolOf(this.#pools, endpoint).take(waiter);
   }
 
-  /** Opens a connection for bytes that nobody reads: it belongs to one downstream connection, and to no pool. */
-  open(endpoint: Endpoint, outcome: DialOutcome): Dial {
-    return dial(endpoint, "bytes", this.#settings, outcome);
+  /**
+   * Opens a connection for bytes that nobody reads: it belongs to one
+   * downstream connection, and to no pool. Bytes that are TLS already get none
+   * around them but the mesh's own: the client and its server are at both ends.
+   */
+  open(endpoint: Endpoint, isTls: boolean, outcome: DialOutcome): Dial {
+    return dial(endpoint, "bytes", isTls && endpoint.identity === null ? this.#plain : this.#settings, outcome);
   }
 
   /** The waiter wants no connection any more. It may wait in a pool that is leaving. */

@@ -37,6 +37,22 @@ afterAll(async () => {
   for (const each of [setUp.gateway, setUp.one, setUp.two, setUp.authority]) await each?.[Symbol.asyncDispose]();
 });
 
+test("TLS that is passed through is the client's own: a policy for the backend puts none around it", async () => {
+  const tls = { serverName: "inner.example.com", invalid: "its authorities are gone" };
+  await apply(
+    [{ port: setUp.port, transport: "tls", listeners: [passed("exact", HOST, "own")] }],
+    [clusterResource("default/own:443", [setUp.one.port], { tls })],
+  );
+  const hello = clientHello({ serverName: HOST });
+
+  await using client = await open(setUp.port);
+  await client.write(hello);
+  const arrived = await setUp.one.next();
+
+  expect(await arrived.exactly("the hello", hello.length)).toEqual(hello);
+  arrived.reset();
+});
+
 test("TLS that is passed through reaches the backend of its server name, byte for byte, and nothing is read of it", async () => {
   await serving("tls", [passed("exact", HOST, "one"), passed("wild", "*.example.com", "two")]);
   const exact = clientHello({ serverName: HOST.toUpperCase(), protocols: ["h2"] });
