@@ -340,6 +340,8 @@ export function announce(role: string, proxy: RunningProxy, output: "table" | "j
       ...doors,
       revision,
       identity,
+      // Only where there are some: a port of a Gateway that cannot be bound costs no other one.
+      ...(proxy.gatewayProblems.length > 0 && { problems: proxy.gatewayProblems }),
     };
     console.log(JSON.stringify(line));
     return;
@@ -348,6 +350,8 @@ export function announce(role: string, proxy: RunningProxy, output: "table" | "j
     ...listeners.map(({ name, address: at }) => `${name} on ${at}`),
     ...Object.entries(doors).map(([name, at]) => `${name} on ${at}`),
   ];
+  for (const { gateway, port, address: at, problem } of proxy.gatewayProblems)
+    console.log(`mesh ${role} does not serve port ${port} of ${gateway} on ${at}: ${problem}`);
   console.log(`mesh ${role} serves revision ${proxy.revision || "none"}: ${places.join(", ")}`);
 }
 

@@ -128,6 +128,23 @@ describe("a gateway from files", () => {
     expect((await client.get("/", [["Host", HOST]])).text).toBe("served");
   }, 30_000);
 
+  test("says with its ready line which ports it cannot serve, and serves the others", async () => {
+    await using folder = temporaryFolder();
+    const [taken, free] = [freePort(), freePort()];
+    const other = Bun.listen({ hostname: "127.0.0.1", port: taken, socket: { data() {} } });
+    await folder.write("config/all.yaml", `${gatewayYaml({ http: taken, https: free })}${secretYaml(setUp.pair)}`);
+    await folder.write("config/web.yaml", `${routeYaml("web")}${outsideYaml("web", setUp.backend.port)}`);
+    await using program = await gatewayFrom(folder, ["--gateway", "*"]);
+
+    const { problems, listeners } = await program.ready();
+    other.stop(true);
+
+    expect(problems).toMatchObject([{ gateway: "default/edge", port: taken, address: "127.0.0.1" }]);
+    expect(listeners).toEqual([{ name: `default/edge:${free}`, address: `127.0.0.1:${free}` }]);
+    await using client = await secure(free);
+    expect((await client.get("/", [["Host", HOST]])).text).toBe("served");
+  }, 30_000);
+
   test("runs the guards of a Service whose endpoints have no sidecar that would", async () => {
     await using folder = temporaryFolder();
     const port = freePort();
