@@ -12,7 +12,7 @@ import type { Namespaces } from "./namespace.ts";
 /** A Gateway or a ListenerSet as routes see it. */
 export interface Parent {
   readonly listeners: readonly Listener[];
-  /** Routes that name no parent are attached to it, where they ask for defaults. */
+  /** Routes that ask for defaults are attached to it, beside the parents they name. */
   readonly isDefault: boolean;
 }
 
@@ -65,11 +65,13 @@ class Attaching implements Attached {
     const { route } = attached;
     const { parentRefs } = route.body.spec;
     for (const [index, ref] of parentRefs.entries()) this.#attachTo(attached, index, ref);
-    if (parentRefs.length > 0 || route.body.spec.useDefaultGateways !== "All") return;
+    if (route.body.spec.useDefaultGateways !== "All") return;
+    const named = parentRefs.map((ref) => parentKey(route, ref));
     for (const [i, [key, parent]] of this.#defaults.entries()) {
+      if (named.includes(key)) continue;
       const [, namespace = "", name = ""] = key.split("/");
       const ref = { group: GATEWAY_GROUP, kind: "Gateway", namespace, name, sectionName: undefined, port: undefined };
-      this.#judge(attached, i, ref, parent);
+      this.#judge(attached, parentRefs.length + i, ref, parent);
     }
   }
 

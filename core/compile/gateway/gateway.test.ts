@@ -348,6 +348,22 @@ test("a route has an entry for every parent and section it names, as it names th
   ]);
 });
 
+test("a route that asks for defaults is attached to the Gateways that are one", () => {
+  const listeners = [listener("http", "HTTP", 80)];
+  const { status } = compiled(
+    gatewayOf("all", listeners, { defaultScope: "All" }),
+    gatewayOf("edge", listeners),
+    gatewayOf("other", listeners),
+    `{apiVersion: ${API}, kind: HTTPRoute, metadata: {name: r}, spec: {useDefaultGateways: All, parentRefs: [{name: edge}], rules: [{}]}}`,
+  );
+
+  expect(status.route("r").parents.map(({ parentRef, conditions }) => [parentRef.name, told(conditions)[0]])).toEqual([
+    ["edge", "Accepted True Accepted"],
+    ["all", "Accepted True Accepted"],
+  ]);
+  expect(status.gateway("other").listeners[0]?.attachedRoutes).toBe(0);
+});
+
 test("the older route goes first, then the one whose name does", () => {
   const at = (name: string, time: string) =>
     route(name, { parentRefs: "[{name: edge}]", metadata: time === "" ? "" : `creationTimestamp: "${time}"` });
@@ -532,6 +548,17 @@ test("parameters that nobody knows keep a Gateway from being accepted", () => {
 
   expect(told(status.gateway("edge").conditions)[0]).toBe("Accepted False InvalidParameters");
   expect(gateway("default/edge").ports).toEqual([]);
+});
+
+test("a class with parameters is not accepted, and its Gateways wait", () => {
+  const parameters = "parametersRef: {group: example.com, kind: Odd, name: none}";
+  const { output, status } = compiled(
+    `{apiVersion: ${API}, kind: GatewayClass, metadata: {name: odd}, spec: {controllerName: mesh.dev/gateway-controller, ${parameters}}}`,
+    gatewayOf("edge", [listener("http", "HTTP", 80)], { class: "odd" }),
+  );
+
+  expect(told(status.class("odd").conditions)[0]).toBe("Accepted False InvalidParameters");
+  expect(output.statuses.map(({ kind }) => kind)).toEqual(["GatewayClass"]);
 });
 
 test("Gateways of classes of other controllers are left alone", () => {
