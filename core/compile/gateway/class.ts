@@ -1,9 +1,25 @@
+import type { DocumentOf } from "../../schema/mod.ts";
 import type { Catalog } from "../catalog.ts";
 import type { Report } from "../report.ts";
 import { CONTROLLER_NAME } from "../status.ts";
+import type { GatewayDocument } from "./model.ts";
 
 /** The class that is there without a document. */
-export const DEFAULT_CLASS = "mesh";
+const DEFAULT_CLASS = "mesh";
+
+/** Gateways of other controllers are left alone. */
+export function ownGateways(
+  catalog: Catalog,
+  classes: readonly DocumentOf<"GatewayClass">[],
+): readonly GatewayDocument[] {
+  const names = new Set(classes.filter(isAcceptable).map(({ name }) => name));
+  if (catalog.find("GatewayClass", "", DEFAULT_CLASS) === null) names.add(DEFAULT_CLASS);
+  return catalog.all("Gateway").filter(({ body }) => names.has(body.spec.gatewayClassName));
+}
+
+export function isAcceptable({ body }: DocumentOf<"GatewayClass">): boolean {
+  return body.spec.parametersRef === undefined;
+}
 
 /** Tells of Gateways whose class nobody wrote, and of classes of the mesh that it does not accept. */
 export function warnOfClasses(catalog: Catalog, report: Report): void {
