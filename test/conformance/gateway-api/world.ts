@@ -10,7 +10,7 @@ import {
   temporaryFolder,
 } from "../../harness/mod.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
-import { type Manifest, manifestsIn, type Reference, referenceTo, textOf } from "./manifest.ts";
+import { type Manifest, MESH, manifestsIn, type Reference, referenceTo, textOf } from "./manifest.ts";
 import { makePki, type Pki, pkiDocuments } from "./pki.ts";
 import { type Sidecars, startSidecars } from "./sidecars.ts";
 
@@ -44,6 +44,8 @@ export interface Readable extends Manifest {
 export const VECTORS: string = join(import.meta.dir, "../../fixtures/vectors/gateway-api");
 const ANY = "127.0.0.1:0";
 const DOORS = ["--admin", ANY, "--health", ANY, "--metrics", ANY];
+/** Workload name of the gateway proxy. */
+const GATEWAY = "conformance-gateway";
 /** Proxies that a change does not concern are told within a fifth of a second: asking more often finds out no more. */
 const POLL_MS = 20;
 const OFFSET = isRoot ? 0 : 20_000;
@@ -72,14 +74,14 @@ export async function startWorld(parts: { readonly mesh: boolean; readonly gatew
       const documents = manifests.filter((each) => (each as Manifest).kind !== "Deployment");
       const text = textOf([...documents, ...cluster.slices(documents as Manifest[])]);
       const { revision } = await client.apply({ files: [{ file: "test.yaml", text }] });
-      await settled(client, revision);
+      await settled(client, revision, text);
     },
     async delete(references, waits = true) {
       let revision = "";
       for (const { kind, namespace, name } of references.toReversed()) {
         revision = (await client.delete(kind, namespace, name)).revision;
       }
-      if (revision !== "" && waits) await settled(client, revision);
+      if (revision !== "" && waits) await settled(client, revision, JSON.stringify(references));
     },
     async read({ kind, namespace, name }) {
       return (await client.resource(kind, namespace, name)).document as Readable;
@@ -138,7 +140,7 @@ export interface Plane {
 
 async function startGateway(plane: Plane): Promise<Program> {
   const offset = OFFSET === 0 ? [] : ["--gateway-port-offset", String(OFFSET)];
-  return await joinMesh(plane, "conformance-gateway", "default", ["--gateway", "*", ...offset]);
+  return await joinMesh(plane, GATEWAY, "default", ["--gateway", "*", ...offset]);
 }
 
 /** Starts a proxy that joins the mesh. */
@@ -160,13 +162,18 @@ export async function joinMesh(
   return program;
 }
 
-/** Every proxy runs the revision; one that refuses it is an error at once. */
-async function settled(client: ControlClient, revision: string): Promise<void> {
+/**
+ * The proxies that a change is about run its revision; one that refuses it is
+ * an error at once. Those that it does not concern hear of it later.
+ */
+async function settled(client: ControlClient, revision: string, change: string): Promise<void> {
+  const isConcerned = (proxy: string): boolean => change.includes(MESH) || proxy.includes(GATEWAY);
   const refused = await eventually(async () => {
     const result = await client.revision(revision);
-    if (!result.done && result.refused.length === 0) {
+    const waiting = result.waiting.filter(isConcerned);
+    if (waiting.length > 0 && result.refused.length === 0) {
       await Bun.sleep(POLL_MS);
-      throw new Error(`Cannot wait for ${result.waiting} any longer`);
+      throw new Error(`Cannot wait for ${waiting} any longer`);
     }
     return result.refused;
   }, 10_000);
