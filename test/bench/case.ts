@@ -68,6 +68,7 @@ export const CASES: readonly Case[] = [
   { ...CALLS, name: "gRPC, mutual TLS, two hops", hops: 2, reach: {} },
   { ...LARGE, name: "large bodies, one hop", hops: 1, reach: {} },
   { ...COPY, name: "bytes copied, one hop", hops: 1, reach: { HAProxy: 1.5 } },
+  { ...COPY, name: "bytes copied, mutual TLS, two hops", hops: 2, reach: {} },
   { ...LARGE, name: "large bodies, mutual TLS, two hops", hops: 2, reach: {} },
 ];
 

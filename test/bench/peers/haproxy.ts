@@ -20,8 +20,7 @@ export const haproxy: Peer = {
 };
 
 function config({ folder, port, accepts, takes, plainPort, upstream, dials, speaks, admin }: Hop): string {
-  const files = `ssl crt ${folder.path}/identity.pem ca-file ${folder.path}/bundle.pem verify required`;
-  const secure = `${files} ssl-min-ver TLSv1.3`;
+  const secure = tls(folder);
   const edge = `ssl crt ${folder.path}/identity.pem ssl-min-ver TLSv1.3`;
   const bind = words({ tls: secure, edge, plain: "" }[accepts], takes, accepts);
   const server = words(dials === "tls" ? `${secure} verifyhost ${HOSTNAME} sni str(${HOSTNAME})` : "", speaks, dials);
@@ -48,7 +47,12 @@ frontend metrics
 `;
 }
 
-function copying({ port, plainPort, upstream }: Hop): string {
+function tls({ path }: Hop["folder"]): string {
+  return `ssl crt ${path}/identity.pem ca-file ${path}/bundle.pem verify required ssl-min-ver TLSv1.3`;
+}
+
+function copying({ folder, port, accepts, plainPort, upstream, dials }: Hop): string {
+  const server = dials === "tls" ? `${tls(folder)} verifyhost ${HOSTNAME} sni str(${HOSTNAME})` : "";
   return `
 global
   nbthread 1
@@ -59,11 +63,11 @@ defaults
   timeout client 60s
   timeout server 60s
 frontend proxy
-  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${port} ${accepts === "tls" ? tls(folder) : ""}
   bind 127.0.0.1:${plainPort}
   default_backend web
 backend web
-  server web 127.0.0.1:${upstream}
+  server web 127.0.0.1:${upstream} ${server}
 `;
 }
 
