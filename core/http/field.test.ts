@@ -41,5 +41,6 @@ function number(name: string): number {
 /** "XForwardedFor" is x-forwarded-for. */
 function nameOf(key: string): string {
   if (key === "MeshUnsent") return "x-mesh-unsent";
+  if (key === "MeshReset") return "x-mesh-reset";
   return key.replace(/(?<!^)[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
 }

@@ -32,6 +32,7 @@ export const Field = {
   GrpcStatus: 26,
   GrpcTimeout: 27,
   XForwardedHost: 28,
+  MeshReset: 29,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
@@ -68,6 +69,7 @@ const NAMES: readonly string[] = [
   "grpc-status",
   "grpc-timeout",
   "x-forwarded-host",
+  "x-mesh-reset",
 ];
 
 const SLOTS = 256;

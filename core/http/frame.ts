@@ -29,6 +29,7 @@ export const HOP = membersOf([
   Field.XForwardedClientCert,
   // What a proxy says of itself to the proxy before it; an app that says it is not believed.
   Field.MeshUnsent,
+  Field.MeshReset,
 ]);
 
 /** Fields whose loss would change who asks, whom, or for how much: `Connection` may not name them. */

@@ -78,6 +78,7 @@ const RESERVED: ReadonlySet<Field> = new Set([
   Field.ProxyAuthenticate,
   Field.XForwardedClientCert,
   Field.MeshUnsent,
+  Field.MeshReset,
 ]);
 
 /** Says what is wrong with a header that a policy wants; null where it may stand in a head. */

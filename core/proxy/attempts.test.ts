@@ -158,6 +158,41 @@ describe("what its rule names as a reason", () => {
   });
 });
 
+describe("an app that broke off behind its proxy", () => {
+  const told = ["x-mesh-reset: 1", "Content-Length: 0"];
+
+  test("is as good as one that broke off here, where its rule retries that", () => {
+    const double = meshed({ retry: { attempts: 1, ...NOW } });
+    answer(double, double.stream(WAY).begin({}), "502 Bad Gateway", told);
+
+    expect(double.upstream.clients).toHaveLength(2);
+    expect(double.metric("mesh_retries_total", { outcome: "made", reason: "reset" })).toBe(1);
+  });
+
+  test("is an answer for a POST, for a rule without retries, and where no proxy says it", () => {
+    const retry = { attempts: 1, ...NOW };
+    const [post, plain, stranger] = [meshed({ retry }), meshed({}), served({ retry })];
+    const streams = [post, plain, stranger].map((double) => double.stream(WAY));
+
+    answer(post, streams[0]!.begin({ method: "POST" }), "502 Bad Gateway", told);
+    answer(plain, streams[1]!.begin({}), "502 Bad Gateway", told);
+    answer(stranger, streams[2]!.begin({}), "502 Bad Gateway", told);
+
+    expect(streams.map(({ status }) => status)).toEqual([502, 502, 502]);
+  });
+
+  /** Endpoints that prove who they are: proxies of the mesh. */
+  function meshed(rule: object): ServingDouble {
+    const identity = "spiffe://cluster.local/ns/default/sa/web";
+    const resources = webResources(["127.0.0.1", "127.0.0.2"], { requestTimeoutMs: 0, ...rule }).map((one) =>
+      one.kind === "cluster"
+        ? { ...one, model: { ...one.model, endpoints: one.model.endpoints.map((each) => ({ ...each, identity })) } }
+        : one,
+    );
+    return servingDouble(snapshotOf(resources));
+  }
+});
+
 describe("a call of gRPC", () => {
   const retry = { attempts: 1, grpcStatuses: [14], ...NOW };
 

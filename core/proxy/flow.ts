@@ -303,7 +303,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
       return;
     }
     const { response } = exchange;
-    if ((response.status === 503 || exchange.isGrpc) && isUnsent(exchange)) {
+    if ((response.status === 503 || exchange.isGrpc) && isTold(exchange, Field.MeshUnsent)) {
       this.#unsent(exchange);
       return;
     }
@@ -322,7 +322,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
   /** Another attempt is made instead of passing on what the rule takes for no answer. */
   #isTriedAgain(exchange: MeshExchange, policy: RetryPolicy, grpcStatus: number): boolean {
     const { status } = exchange.response;
-    const cause = policy.takesGrpcStatus(grpcStatus) ? "grpc-status" : policy.takesStatus(status) ? "status" : null;
+    const cause = causeIn(exchange, policy, grpcStatus);
     const pauseMs = cause === null ? -1 : askAgain(exchange, cause, true, this.#mesh);
     if (pauseMs < 0) return false;
     exchange.upstream?.abort();
@@ -357,7 +357,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
     exchange.upstream?.abort();
     this.finish(exchange, Outcome.ConnectFailed);
     const failure = new ConnectFailed(`Cannot reach the app behind ${authority}: it takes no connections`);
-    this.retryOr(exchange, "refused", isBodyLost(exchange), failure);
+    this.retryOr(exchange, "connect-failure", isBodyLost(exchange), failure);
   }
 
   responseBody(exchange: MeshExchange, bytes: Buffer, start: number, end: number): void {
@@ -485,8 +485,15 @@ function blameFor({ stage, tunnelled, bodySent, downstream, upstream }: MeshExch
 }
 
 /** Only a proxy of the mesh is believed. */
-function isUnsent({ endpoint, response }: MeshExchange): boolean {
-  return endpoint !== null && endpoint.identity !== null && response.find(Field.MeshUnsent) >= 0;
+function isTold({ endpoint, response }: MeshExchange, word: Field): boolean {
+  return endpoint !== null && endpoint.identity !== null && response.find(word) >= 0;
+}
+
+/** Why a response is no answer for its rule; null where it is one. */
+function causeIn(exchange: MeshExchange, policy: RetryPolicy, grpcStatus: number): RetryCause | null {
+  if (policy.takesGrpcStatus(grpcStatus)) return "grpc-status";
+  if (policy.takesStatus(exchange.response.status)) return "status";
+  return policy.takes("reset") && isTold(exchange, Field.MeshReset) ? "reset" : null;
 }
 
 const DOWNSTREAM_GONE = RESPONSE_FLAGS.indexOf("DC");

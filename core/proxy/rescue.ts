@@ -67,12 +67,13 @@ function outcomeOf(error: unknown): Outcome {
 }
 
 /**
- * Tells the proxy of a peer that the app was not reached: what was sent may go
- * to another instance. It is for proxies only and never passed on, so that no
- * app can repeat it by accident.
+ * What the proxy of a peer is told of an app that was not reached: what was
+ * sent may go to another instance; and of one that broke off: it may, where it
+ * may be repeated. It is for proxies only and never passed on, so that no app
+ * can repeat it by accident.
  */
-export const UNSENT = "x-mesh-unsent";
-const UNSENT_LINE = `${UNSENT}: 1\r\n`;
+const UNSENT_LINE = "x-mesh-unsent: 1\r\n";
+const RESET_LINE = "x-mesh-reset: 1\r\n";
 
 const PLAIN = "Content-Type: text/plain; charset=utf-8\r\n";
 
@@ -99,17 +100,21 @@ export function rescue(error: unknown, exchange: MeshExchange, generation: numbe
     return;
   }
   const told = downstream.connection.direction === "outbound" || outcome === BUG;
-  const unsent = !told && error instanceof ConnectFailed && downstream.connection.peer !== null;
+  const word = told || downstream.connection.peer === null ? "" : wordFor(error);
   if (isCall(exchange)) {
     const late = error instanceof RequestTimeout;
     const grpcStatus = late ? GrpcStatus.DeadlineExceeded : grpcStatusOf(outcome.status);
-    answerCall(exchange, grpcStatus, told ? reason : `${outcome.status}`, unsent ? UNSENT_LINE : "");
+    answerCall(exchange, grpcStatus, told ? reason : `${outcome.status}`, word);
     return;
   }
   const flag = told ? `x-mesh-flag: ${RESPONSE_FLAGS[exchange.flag]}\r\n` : "";
   const allow = error instanceof MethodRefused ? ALLOW : "";
-  const fields = latin1(PLAIN + flag + (unsent ? UNSENT_LINE : "") + allow);
+  const fields = latin1(PLAIN + flag + word + allow);
   answer(exchange, outcome.status, fields, Buffer.from(told ? `${reason}\n` : `${outcome.status}\n`));
+}
+
+function wordFor(error: unknown): string {
+  return error instanceof ConnectFailed ? UNSENT_LINE : error instanceof UpstreamReset ? RESET_LINE : "";
 }
 
 /** RFC 9110, section 15.5.6: a method that is refused is told which are not. */

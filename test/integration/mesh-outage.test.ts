@@ -47,6 +47,31 @@ test("a request that may not be repeated is never sent twice", async () => {
   expect(line).toMatchObject({ response_flags: "UC", attempts: 1 });
 });
 
+test("a caller whose rule retries resets does not see that an app broke off behind its proxy", async () => {
+  const policy = `---
+apiVersion: mesh.dev/v1
+kind: TrafficPolicy
+metadata: {name: web}
+spec: {targetRefs: [{group: "", kind: Service, name: web}], retry: {attempts: 2, on: [reset], backoff: {base: 1ms}}}
+`;
+  await using mesh = await startMesh({ config: serviceYaml("web") + policy });
+  await using sick = await startBackend(hangUp());
+  await using good = await startBackend(ok("good"));
+  await mesh.join("web", { as: "web-1", port: sick.port });
+  await mesh.join("web", { as: "web-2", port: good.port });
+  const shop = await mesh.join("shop");
+  await mesh.settled();
+  await using client = await connect(shop.outbound);
+
+  const answers = new Set<string>();
+  for (let i = 0; i < 6; i++) answers.add((await client.request(toService("web"))).text);
+
+  expect(answers).toEqual(new Set(["good"]));
+  expect(sick.requests.length).toBeGreaterThan(0);
+  const attempts = (await shop.lines(({ method }) => method === "GET")).map((line) => line["attempts"]);
+  expect(attempts).toContain(2);
+});
+
 test("an endpoint that fails again and again is taken out, told, and comes back when it has recovered", async () => {
   await using good = await startBackend(ok("good"));
   await using sick = await startBackend(hangUp());
