@@ -2,20 +2,31 @@ import { NO_BYTES } from "../../base/mod.ts";
 import type { Wire } from "../../listener/mod.ts";
 import { Flag, FRAME_HEADER_BYTES, FrameType } from "./frame.ts";
 
+/** What a round of small messages takes, and one of bodies with the frame that goes over the mark. */
 const CHUNK_BYTES = 32 * 1024;
+const LARGE_CHUNK_BYTES = 96 * 1024;
 /** Chunks kept for reuse, per worker. */
 const MAX_FREE = 64;
+const MAX_FREE_LARGE = 8;
 
 /** Buffers that connections write into while they have something to write. One per worker. */
 export class Chunks {
   readonly #free: Buffer[] = [];
+  readonly #freeLarge: Buffer[] = [];
 
-  take(): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  /** One with room for `size` bytes. */
+  take(size: number): Buffer {
+    if (size <= CHUNK_BYTES) return this.#free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    if (size <= LARGE_CHUNK_BYTES) return this.#freeLarge.pop() ?? Buffer.allocUnsafeSlow(LARGE_CHUNK_BYTES);
+    return Buffer.allocUnsafeSlow(size * 2);
   }
 
   give(chunk: Buffer): void {
-    if (chunk.length === CHUNK_BYTES && this.#free.length < MAX_FREE) this.#free.push(chunk);
+    if (chunk.length === CHUNK_BYTES) {
+      if (this.#free.length < MAX_FREE) this.#free.push(chunk);
+    } else if (chunk.length === LARGE_CHUNK_BYTES && this.#freeLarge.length < MAX_FREE_LARGE) {
+      this.#freeLarge.push(chunk);
+    }
   }
 }
 
@@ -112,7 +123,7 @@ export class Outbox {
     const before = this.#bytes;
     const old = this.#start;
     if (this.#last >= 0) this.#last -= old;
-    this.#bytes = length + size <= CHUNK_BYTES ? this.#chunks.take() : Buffer.allocUnsafeSlow((length + size) * 2);
+    this.#bytes = this.#chunks.take(length + size);
     before.copy(this.#bytes, 0, old, this.#end);
     this.#chunks.give(before);
     this.#start = 0;
