@@ -111,9 +111,8 @@ export class Configuration {
 
   /** Reads the directory, falls back to what served last, and watches from then on. */
   async start(): Promise<void> {
-    const { applied, directory, clock, generations } = this.#options;
+    const { applied, directory, clock } = this.#options;
     await applied.load();
-    await generations.load();
     if (directory === null) {
       await this.#tryDirectory([], []);
       return;

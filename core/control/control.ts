@@ -9,11 +9,9 @@ import { type ApiTokenRecord, ApiTokens } from "./api-token.ts";
 import { Applied, type AppliedRecord } from "./applied.ts";
 import { Audit } from "./audit.ts";
 import { type Builtins, Configuration, type Submission } from "./configuration.ts";
-import { GatewayBook, type GatewayBookRecord } from "./gateway-book.ts";
-import { type GatewayPermitRecord, GatewayPermits } from "./gateway-permit.ts";
-import { type GenerationRecord, Generations } from "./generation.ts";
 import { Issuing } from "./identity.ts";
 import { type JoinTokenRecord, JoinTokens } from "./join-token.ts";
+import { loadKept } from "./kept.ts";
 import { listenForProxies, type StreamListener } from "./listener.ts";
 import { type ControlCounts, type ControlObserver, newCounts } from "./metrics.ts";
 import { modulesIn } from "./module-store.ts";
@@ -23,7 +21,6 @@ import type { Storage } from "./record.ts";
 import { type Registered, Registry } from "./registry.ts";
 import { type RolloutRecord, Rollouts } from "./rollout/mod.ts";
 import type { RandomBytes } from "./secret.ts";
-import { StatusKeeper, type StatusRecord } from "./status-keeper.ts";
 import { storageIn } from "./storage.ts";
 import { Streams } from "./streams.ts";
 import { decideTrustDomain, trustDomainProblems, withTrustDomain } from "./trust-domain.ts";
@@ -184,10 +181,9 @@ class Starting {
     const { gatewayAddresses = null } = this.#options;
     const { leaseMs, debounceMs, pingMs, deadMs, ackMs, retryMs } = this.#timing;
     const state = this.#storage.records<string>("control");
-    const now = () => clock.now();
-    const statuses = new StatusKeeper({ records: this.#storage.records<StatusRecord>("status"), now, log });
-    const book = new GatewayBook(this.#storage.records<GatewayBookRecord>("gateways"), gatewayAddresses);
-    await Promise.all([statuses.load(), book.load()]);
+    const applied = new Applied(this.#storage.records<AppliedRecord>("documents"), modulesIn(join(data, "modules")));
+    const kept = await loadKept({ storage: this.#storage, clock, log, applied, gatewayAddresses });
+    const { statuses, generations, book, gatewayPermits } = kept;
     const publisher: Publisher = new Publisher({
       ...{ clock, debounceMs, last: await state.get("revision") },
       compile: () => withTrustDomain(configuration.compile(), issuing.trustDomain),
@@ -221,11 +217,6 @@ class Starting {
       measure: (wanted) => streams.measure(wanted),
     });
     await rollouts.load();
-    const applied = new Applied(this.#storage.records<AppliedRecord>("documents"), modulesIn(join(data, "modules")));
-    const generations = new Generations({
-      ...{ records: this.#storage.records<GenerationRecord>("generations"), now },
-      hasAge: ({ file }) => applied.isApplied(file),
-    });
     const configuration: Configuration = new Configuration({
       ...{ clock, log, directory: config, builtins },
       ...{ applied, generations, gatewayAddresses: () => book.addresses() },
@@ -243,8 +234,7 @@ class Starting {
     const plane: Plane = new Plane({
       ...{ clock, log, counts: this.#counts, observer, software },
       ...{ linkTiming: { pingMs, deadMs }, timing: { ackMs, retryMs } },
-      ...{ configuration, publisher, registry, streams, joinTokens, issuing, rollouts, statuses },
-      gatewayPermits: new GatewayPermits(this.#storage.records<GatewayPermitRecord>("gateway-permits")),
+      ...{ configuration, publisher, registry, streams, joinTokens, issuing, rollouts, statuses, gatewayPermits },
     });
     this.#stops.push(
       () => statuses.settled(),
