@@ -119,4 +119,5 @@ spec: {ports: [{port: 80, name: http}]}
   plane.skip(1_001);
 
   expect((await answer).status).toBe(503);
+  expect(JSON.stringify(await plane.line(client))).toContain("no connection within 1000 ms");
 });
