@@ -65,6 +65,7 @@ test.each(BALANCERS)("%s sends one probe to an endpoint whose ejection has ended
   const cluster = clusterOf(balancer, [1, 1]);
   const back = cluster.endpoints[0]!;
   back.ejectedUntil = 1000;
+  cluster.state.out = 1;
   const random = seeded(4);
 
   const picks = Array.from({ length: 50 }, () => {

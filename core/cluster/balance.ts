@@ -28,14 +28,26 @@ export function pick(
   hash: number = NO_HASH,
 ): Endpoint | null {
   const { groups, state } = cluster;
-  let endpoint: Endpoint;
-  if (groups.length === 1 && state.out === 0) {
-    const { targets } = groups[0]!;
-    const index = targets.length === 1 ? 0 : choose(groups[0]!, random, now, avoid, hash);
-    endpoint = index < 0 ? spared(groups[0]!, random, avoid, hash) : targets[index]!;
-  } else if (groups.length === 0) return null;
-  else if (state.out === 0) endpoint = nearest(groups, random, now, avoid, hash);
-  else endpoint = amid(cluster, random, now, avoid, hash);
+  if (groups.length !== 1 || state.out !== 0) return unusual(cluster, random, now, avoid, hash);
+  const group = groups[0]!;
+  const { targets } = group;
+  if (targets.length === 1) return targets[0]!;
+  const index = choose(group, random, now, avoid, hash);
+  return index < 0 ? spared(group, random, avoid, hash) : targets[index]!;
+}
+
+/** Where some are out, or some are nearer than others. Apart, so that the usual way stays small. */
+function unusual(
+  cluster: Cluster,
+  random: () => number,
+  now: number,
+  avoid: Endpoint | null,
+  hash: number,
+): Endpoint | null {
+  const { groups, state } = cluster;
+  if (groups.length === 0) return null;
+  const endpoint =
+    state.out === 0 ? nearest(groups, random, now, avoid, hash) : amid(cluster, random, now, avoid, hash);
   if (endpoint.ejectedUntil !== 0 && endpoint.isAvailable(now)) endpoint.probeUntil = now + PROBE_MS;
   return endpoint;
 }

@@ -33,7 +33,7 @@ for (const count of [10, 1_000, 10_000]) {
   console.log(`${String(count).padStart(6)} routes: ${cells.join(", ")}`);
 }
 
-for (const balancer of ["RoundRobin", "LeastRequest", "PeakEWMA"] as const) {
+for (const balancer of ["RoundRobin", "Random", "LeastRequest", "PeakEWMA", "RingHash", "Maglev"] as const) {
   const cells = [3, 1_000].map(
     (count) => `${count} endpoints ${pickNanoseconds(clusterOf(balancer, count)).toFixed(0)} ns`,
   );
@@ -135,7 +135,7 @@ function pickNanoseconds(cluster: Cluster): number {
     return state / 2 ** 32;
   };
   const run = (rounds: number): void => {
-    for (let i = 0; i < rounds; i++) pick(cluster, random, i / 1000, null);
+    for (let i = 0; i < rounds; i++) pick(cluster, random, i / 1000, null, Math.imul(i, 0x9e3779b1) >>> 0);
   };
   run(ROUNDS / 10);
   const start = Bun.nanoseconds();
