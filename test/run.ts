@@ -29,7 +29,9 @@ interface Level {
 
 const isCheck = (file: string) => file === "test/architecture.test.ts";
 const isBinary = (file: string) =>
-  /^test\/(examples|binary\/.*|conformance\/.*|integration\/(container|mesh-.*))\.test\.ts$/.test(file);
+  /^test\/(examples|binary\/.*|conformance\/gateway-api\/gateway-api|integration\/(container|mesh-.*))\.test\.ts$/.test(
+    file,
+  );
 const isIntegration = (file: string) => file.startsWith("test/integration/") && !isBinary(file);
 
 const LEVELS: readonly Level[] = [

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { INFRA } from "./manifest.ts";
 import { featuresHeld, outcomeOf, readmeOf, readNotYet, readReadme } from "./report.ts";
 import { type Steady, startSteady } from "./steady.ts";
 import { addressOf } from "./steps/door.ts";
@@ -48,6 +49,17 @@ test("a route that nobody touches answers every request while all others come an
 
   expect(steady.failures).toEqual([]);
   expect(steady.requests).toBeGreaterThan(100);
+});
+
+test("the status that is judged is what mesh get prints", async () => {
+  const world = started[0]!;
+  await Promise.allSettled(outcomes.values());
+
+  const { stdout } = await world.verb("get", "gateway", "same-namespace", "--namespace", INFRA, "-o", "json");
+
+  const read = await world.read({ kind: "Gateway", namespace: INFRA, name: "same-namespace" });
+  expect(JSON.parse(stdout)).toEqual(read);
+  expect(read.status?.["conditions"]).toHaveLength(2);
 });
 
 test("a GatewayClass claims the features whose tests pass, and no others", async () => {

@@ -6,7 +6,7 @@ import type { Arrivals, Pod } from "./echo/pod.ts";
 import { startLineEcho } from "./echo/stream.ts";
 import { type Manifest, MESH } from "./manifest.ts";
 import type { Pki } from "./pki.ts";
-import { joinMesh, type Plane } from "./world.ts";
+import { joinMesh, type Plane } from "./plane.ts";
 
 /** Pods of the mesh, each with its sidecar. */
 export interface Sidecars {

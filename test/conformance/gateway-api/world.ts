@@ -4,14 +4,15 @@ import {
   eventually,
   type Folder,
   isRoot,
-  lacking,
   type Program,
+  runBinary,
   startBinary,
   temporaryFolder,
 } from "../../harness/mod.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { type Manifest, MESH, manifestsIn, type Reference, referenceTo, textOf } from "./manifest.ts";
 import { makePki, type Pki, pkiDocuments } from "./pki.ts";
+import { DOORS, joinMesh, mortal, type Plane } from "./plane.ts";
 import { type Sidecars, startSidecars } from "./sidecars.ts";
 
 /** The mesh that a run's tests share: one control plane, one gateway, three sidecars, and pods behind them. */
@@ -32,6 +33,8 @@ export interface World {
   delete(references: readonly Reference[], waits?: boolean): Promise<void>;
   /** A document as `mesh get -o json` prints it: with its status. */
   read(reference: Reference): Promise<Readable>;
+  /** A verb of the command line, as administrator. */
+  verb(...words: readonly string[]): ReturnType<typeof runBinary>;
   stop(): Promise<void>;
 }
 
@@ -43,7 +46,6 @@ export interface Readable extends Manifest {
 
 export const VECTORS: string = join(import.meta.dir, "../../fixtures/vectors/gateway-api");
 const ANY = "127.0.0.1:0";
-const DOORS = ["--admin", ANY, "--health", ANY, "--metrics", ANY];
 /** Workload name of the gateway proxy. */
 const GATEWAY = "conformance-gateway";
 /** Proxies that a change does not concern are told within a fifth of a second: asking more often finds out no more. */
@@ -86,6 +88,8 @@ export async function startWorld(parts: { readonly mesh: boolean; readonly gatew
     async read({ kind, namespace, name }) {
       return (await client.resource(kind, namespace, name)).document as Readable;
     },
+    verb: (...words) =>
+      runBinary([...words, "--control", `http://${ready["api"]}`, "--data", join(folder.path, "control")]),
     async stop() {
       cluster.stop();
       await sidecars.stop();
@@ -126,40 +130,9 @@ function startControl(folder: Folder, addresses: readonly string[]): Promise<Pro
   return startBinary(["control", ...places, ...addresses, ...DOORS, "-o", "json"], { prefix: mortal() });
 }
 
-/** Words before a program that is to end with this process, even if that is killed; none where no program has them. */
-function mortal(): readonly string[] {
-  return lacking({ programs: ["setpriv"] }) === null ? ["setpriv", "--pdeathsig", "KILL"] : [];
-}
-
-/** Where a proxy joins. */
-export interface Plane {
-  readonly client: ControlClient;
-  readonly stream: string;
-  readonly folder: Folder;
-}
-
 async function startGateway(plane: Plane): Promise<Program> {
   const offset = OFFSET === 0 ? [] : ["--gateway-port-offset", String(OFFSET)];
   return await joinMesh(plane, GATEWAY, "default", ["--gateway", "*", ...offset]);
-}
-
-/** Starts a proxy that joins the mesh. */
-export async function joinMesh(
-  { client, stream, folder }: Plane,
-  name: string,
-  namespace: string,
-  flags: readonly string[],
-): Promise<Program> {
-  const gateways = flags.includes("--gateway") ? ["*"] : [];
-  const { token } = await client.createToken({ namespace, name, uses: 1, gateways });
-  const at = join(folder.path, `${namespace}.${name}`);
-  const words = ["proxy", "--name", name, "--namespace", namespace, "--control", stream, "--data", at];
-  const program = await startBinary(
-    [...words, ...flags, "--concurrency", "1", "--access-log", `${at}.log`, ...DOORS, "-o", "json"],
-    { env: { MESH_JOIN_TOKEN: token }, prefix: mortal() },
-  );
-  await program.ready();
-  return program;
 }
 
 /**
