@@ -97,6 +97,18 @@ describe("the pause before another attempt", () => {
     expect(double.upstream.clients).toHaveLength(2);
   });
 
+  test("is no part of an attempt, whatever one may take", () => {
+    const retry = { attempts: 1, statuses: [503], perTryTimeoutMs: 100, backoff: { baseMs: 400, maxMs: 400 } };
+    const double = served({ retry });
+    const stream = double.stream(WAY);
+    answer(double, stream.begin({}), "503 Busy");
+
+    double.clock.advance(220);
+
+    expect([stream.status, double.upstream.clients.length]).toEqual([0, 2]);
+    expect(double.metric("mesh_retries_total", { reason: "timeout" })).toBe(0);
+  });
+
   test("never outlasts the request's deadline: then the answer goes to the client, who may wait", () => {
     const double = served({ retry: { attempts: 1, statuses: [503], ...NOW }, requestTimeoutMs: 900 });
     const stream = double.stream(WAY);

@@ -106,6 +106,29 @@ describe("a mirror", () => {
     expect(double.upstream.clients.filter(({ endpoint }) => endpoint.authority === "127.0.0.9:80")).toHaveLength(1);
   });
 
+  test("has a thousand copies under way at most, and takes more when they are done", () => {
+    const double = mirrored([mirror]);
+    const begin = () => double.stream(WAY).begin({});
+    for (let i = 0; i < 1_001; i++) begin();
+    expect(double.metric("mesh_mirrored_requests_total", { outcome: "busy" })).toBe(1);
+    const copies = double.upstream.clients.filter(({ endpoint }) => endpoint.authority === "127.0.0.9:80");
+    expect(copies).toHaveLength(1_000);
+
+    answer(double, copies[0]!, 200);
+    begin();
+    begin();
+
+    expect(double.metric("mesh_mirrored_requests_total", { outcome: "busy" })).toBe(2);
+  });
+
+  test("is not shown a connection that becomes something else", () => {
+    const double = mirrored([mirror]);
+
+    double.stream(WAY).begin({ upgrade: true });
+
+    expect(double.upstream.clients).toHaveLength(1);
+  });
+
   test("that is compared is counted and told where it differs", () => {
     const double = mirrored([mirror], { compareMirrors: true });
     const differences: number[] = [];

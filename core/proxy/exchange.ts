@@ -236,6 +236,7 @@ export class MeshExchange extends Exchange implements Waiter, TurnTaker, Filtera
     this.requestIdMade = false;
     this.snapshot = null;
     this.entry = null;
+    this.port = 0;
     this.listener = "";
     this.service = "";
     this.changes = null;

@@ -139,11 +139,14 @@ export class StreamDouble implements ServerStream {
   }
 
   /** A request comes in. */
-  begin(text: RequestText & { readonly length?: number; readonly isHttp2?: boolean }): MeshExchange {
+  begin(
+    text: RequestText & { readonly length?: number; readonly isHttp2?: boolean; readonly upgrade?: boolean },
+  ): MeshExchange {
     const exchange = this.handler.begin(this);
     Object.assign(exchange.request, requestHead(text), {
       contentLength: text.length ?? 0,
       isHttp2: text.isHttp2 === true,
+      upgrade: text.upgrade === true,
     });
     this.requestComplete = (text.length ?? 0) === 0;
     this.responseStarted = false;
