@@ -1,4 +1,5 @@
 import { type Clock, messageOf } from "../base/mod.ts";
+import type { Cluster } from "../cluster/mod.ts";
 import { DiscoveryUnavailable, type Egress, type MeshExchange } from "../proxy/mod.ts";
 import type { Snapshot } from "../snapshot/mod.ts";
 
@@ -49,10 +50,10 @@ export class Parked {
     );
   }
 
-  leave(exchange: MeshExchange, host: string, port: number): boolean {
+  leave(exchange: MeshExchange, host: string, port: number, like: Cluster | null = null): boolean {
     const { egress } = this.#options;
-    const known = egress.find(host, port);
-    if (known === null) return this.#park(exchange, egress.lookup(host, port));
+    const known = egress.find(host, port, like);
+    if (known === null) return this.#park(exchange, egress.lookup(host, port, like));
     exchange.cluster = known;
     return true;
   }

@@ -111,7 +111,7 @@ export class WorkerPlane {
       bugId: () => `${(plan.seed >>> 0).toString(16)}-${++this.#bugs}`,
       isKnownAbsent: (name) => this.#parked.isKnownAbsent(name),
       want: (exchange, name) => this.#parked.want(exchange, name),
-      leave: (exchange, name, port) => this.#parked.leave(exchange, name, port),
+      leave: (exchange, name, port, like) => this.#parked.leave(exchange, name, port, like),
       ask: (name) => this.#parked.ask(name),
       tunnel: (exchange, inside) => this.#listeners.tunnel(exchange, inside),
     };

@@ -152,6 +152,18 @@ export class Cluster {
     return null;
   }
 
+  /** Port that requests of a destination without endpoints of its own go to; 0 where it is theirs. */
+  get resolvePort(): number {
+    return this.#model.resolve?.port ?? 0;
+  }
+
+  /** The same cluster for one host of a wildcard destination, which was found at these endpoints. */
+  modelFor(name: string, host: string, endpoints: readonly EndpointModel[]): ClusterModel {
+    const { resolve: _, tls, ...same } = this.#model;
+    const own = tls === undefined ? {} : { tls: { ...tls, serverName: tls.serverName || host } };
+    return { ...same, ...own, name, endpoints };
+  }
+
   /** Makes this membership the one that serves: from here on ejection counts against it. */
   adopt(): void {
     const { state } = this;

@@ -133,7 +133,7 @@ export interface LocalityModel {
 }
 
 export interface BackendTlsModel {
-  /** SNI, and the name the certificate must have where `names` is absent. */
+  /** SNI, and the name the certificate must have where `names` is absent. "" with `resolve` by request: its host. */
   readonly serverName: string;
   /** PEM; absent: the system's. */
   readonly roots?: string;

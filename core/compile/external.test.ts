@@ -37,6 +37,13 @@ test("a wildcard is looked up by the host of each request", () => {
   expect(mesh.cluster.resolve).toEqual({ type: "Request", port: 80 });
 });
 
+test("a wildcard by TLS is asked for by the host of each request, unless one name is given", () => {
+  const tls = (spec: string) => compiled(`{hosts: ["*.example.com"], ports: [{port: 443}], tls: ${spec}}`).cluster.tls;
+
+  expect(tls("{}")).toEqual({ serverName: "" });
+  expect(tls("{serverName: inner.example.com}")).toEqual({ serverName: "inner.example.com" });
+});
+
 test("TLS is not begun again for bytes that are not read", () => {
   const mesh = compiled("{hosts: [db.example.com], ports: [{port: 5432, protocol: tls}], tls: {}}");
 

@@ -74,10 +74,11 @@ function endpointOf(
   return { address, port, weight, workload: { name: address, namespace, app: name, version: "unknown" } };
 }
 
-function tlsOf({ hosts }: ExternalSpec, tls: NonNullable<ExternalSpec["tls"]>): BackendTlsModel {
+function tlsOf(external: ExternalSpec, tls: NonNullable<ExternalSpec["tls"]>): BackendTlsModel {
   const { serverName, roots, subjectAltNames } = tls;
   return {
-    serverName: serverName ?? hosts[0]!.replace(/^\*\./, ""),
+    // The host of a request that a wildcard takes is known when it comes.
+    serverName: serverName ?? (isByRequest(external) ? "" : external.hosts[0]!.replace(/^\*\./, "")),
     ...(roots === undefined ? {} : { roots }),
     ...(subjectAltNames.length === 0 ? {} : { names: subjectAltNames }),
   };

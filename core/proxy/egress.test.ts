@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { fakeClock } from "../../test/harness/fake-clock.ts";
+import { Cluster, ClusterState } from "../cluster/mod.ts";
 import { Egress } from "./egress.ts";
 import { EgressRefused, UnknownHost } from "./failure.ts";
 
@@ -90,6 +91,41 @@ test("metrics know destinations outside the mesh by one name, however many an ap
   const services = await Promise.all(["a.org", "b.org"].map((host) => egress.lookup(host, 80)));
 
   expect(services.map(({ service }) => service.host)).toEqual(["unknown", "unknown"]);
+});
+
+test("a destination of a wildcard is reached as that says, by its own name, and apart from others at the same place", async () => {
+  const { egress } = egressOf(() => ["192.0.2.1"]);
+  const like = (serverName: string) =>
+    new Cluster(
+      {
+        name: "default/all:443",
+        service: { namespace: "default", name: "all", host: "*.example.org" },
+        balancer: "LeastRequest",
+        http2: true,
+        tls: { serverName, roots: "PEM" },
+        resolve: { type: "Request", port: 443 },
+        endpoints: [],
+        confirmedAt: 0,
+      },
+      new ClusterState("default/all:443", { ejected() {}, returned() {} }),
+      serverName,
+    );
+  const [own, fixed] = [like(""), like("inner.example.org")];
+
+  const clusters = [
+    await egress.lookup("a.example.org", 443, own),
+    await egress.lookup("a.example.org", 443, fixed),
+    await egress.lookup("a.example.org", 443),
+  ];
+
+  expect(clusters.map(({ endpoints }) => endpoints[0]!.tls)).toEqual([
+    { serverName: "a.example.org", roots: "PEM" },
+    { serverName: "inner.example.org", roots: "PEM" },
+    null,
+  ]);
+  expect(clusters.map(({ balancer, http2 }) => [balancer, http2])[0]).toEqual(["LeastRequest", true]);
+  expect(egress.find("a.example.org", 443, own)).toBe(clusters[0]!);
+  expect(egress.find("a.example.org", 443)).toBe(clusters[2]!);
 });
 
 function egressOf(answer: (host: string) => readonly string[]) {

@@ -1,5 +1,5 @@
 import { type Clock, messageOf } from "../base/mod.ts";
-import { Cluster, type ClusterEvents, ClusterState } from "../cluster/mod.ts";
+import { Cluster, type ClusterEvents, type ClusterModel, ClusterState, type EndpointModel } from "../cluster/mod.ts";
 import { EgressRefused, UnknownHost } from "./failure.ts";
 
 /** How long an address found by name is used. The system's resolver tells no TTL. */
@@ -40,51 +40,56 @@ export class Egress {
   }
 
   /** The cluster of a destination, where it is known and fresh. */
-  find(host: string, port: number): Cluster | null {
-    const found = this.#known.get(`${host}:${port}`);
+  find(host: string, port: number, like: Cluster | null = null): Cluster | null {
+    const found = this.#known.get(keyOf(host, port, like));
     return found === undefined || found.until < this.#clock.monotonic() ? null : found.cluster;
   }
 
-  /** @throws {UnknownHost} and {EgressRefused} */
-  lookup(host: string, port: number): Promise<Cluster> {
-    const key = `${host}:${port}`;
+  /**
+   * @param like what is said of all destinations of a wildcard: TLS, timeouts, limits.
+   * @throws {UnknownHost} and {EgressRefused}
+   */
+  lookup(host: string, port: number, like: Cluster | null = null): Promise<Cluster> {
+    const key = keyOf(host, port, like);
     let asked = this.#asked.get(key);
     if (asked === undefined) {
-      asked = this.#lookup(key, host, port).finally(() => this.#asked.delete(key));
+      asked = this.#lookup(key, host, port, like).finally(() => this.#asked.delete(key));
       this.#asked.set(key, asked);
     }
     return asked;
   }
 
-  async #lookup(key: string, host: string, port: number): Promise<Cluster> {
-    const cluster = await this.#build(key, host, port);
+  async #lookup(key: string, host: string, port: number, like: Cluster | null): Promise<Cluster> {
+    const cluster = await this.#build(key, host, port, like);
     this.#known.delete(key);
     if (this.#known.size >= MAX_DESTINATIONS) this.#known.delete(this.#known.keys().next().value!);
     this.#known.set(key, { cluster, until: this.#clock.monotonic() + FRESH_MS });
     return cluster;
   }
 
-  async #build(key: string, host: string, port: number): Promise<Cluster> {
+  async #build(key: string, host: string, port: number, like: Cluster | null): Promise<Cluster> {
     const addresses = await this.#addresses(host);
     if (addresses.some((address) => this.#isOurs(address, port))) {
       throw new EgressRefused(`Cannot call "${key}": it is this proxy itself`);
     }
     const state = this.#known.get(key)?.cluster.state ?? new ClusterState(`outside/${key}`, this.#events);
     const workload = { name: "", namespace: "", app: "", version: "" };
-    const cluster = new Cluster(
-      {
-        name: `outside/${key}`,
-        // Labels of metrics: a host would be a series for whatever an app calls.
-        service: { namespace: "unknown", name: "PassthroughCluster", host: "unknown" },
-        balancer: "RoundRobin",
-        endpoints: addresses.map((address) => ({ address, port, weight: 1, workload })),
-        confirmedAt: this.#clock.now(),
-      },
-      state,
-      "",
-    );
+    const endpoints = addresses.map((address) => ({ address, port, weight: 1, workload }));
+    const name = `outside/${key}`;
+    const cluster = new Cluster(like?.modelFor(name, host, endpoints) ?? this.#plain(name, endpoints), state, "");
     cluster.adopt();
     return cluster;
+  }
+
+  #plain(name: string, endpoints: readonly EndpointModel[]): ClusterModel {
+    return {
+      name,
+      // Labels of metrics: a host would be a series for whatever an app calls.
+      service: { namespace: "unknown", name: "PassthroughCluster", host: "unknown" },
+      balancer: "RoundRobin",
+      endpoints,
+      confirmedAt: this.#clock.now(),
+    };
   }
 
   async #addresses(host: string): Promise<readonly string[]> {
@@ -104,4 +109,8 @@ export class Egress {
   *endpoints() {
     for (const { cluster } of this.#known.values()) yield* cluster.endpoints;
   }
+}
+
+function keyOf(host: string, port: number, like: Cluster | null): string {
+  return like === null ? `${host}:${port}` : `${host}:${port} ${like.name} ${like.version}`;
 }

@@ -1,4 +1,5 @@
 import type { Clock, Deadlines, Log } from "../base/mod.ts";
+import type { Cluster } from "../cluster/mod.ts";
 import type { Stage } from "../http/mod.ts";
 import type { Snapshot } from "../snapshot/mod.ts";
 import type { MeshMetrics } from "../telemetry/mod.ts";
@@ -44,5 +45,5 @@ export interface Mesh {
   /** Parks the exchange until discovery has answered for a host; it comes back by `serve`. False, for a way to return. */
   want(exchange: MeshExchange, host: string): boolean;
   /** Chooses a destination outside the mesh; false where the exchange is parked for the addresses of a name. */
-  leave(exchange: MeshExchange, host: string, port: number): boolean;
+  leave(exchange: MeshExchange, host: string, port: number, like?: Cluster | null): boolean;
 }

@@ -101,10 +101,17 @@ function match(exchange: MeshExchange, service: Service, port: ServicePort, mesh
   return service.model.external === "Request" ? outsideAt(exchange, port.port, mesh) : true;
 }
 
-/** A wildcard service outside the mesh: the request itself names its destination. */
+/**
+ * A wildcard service outside the mesh: the request itself names its
+ * destination, and the rest is as the service says. What is inside of a CONNECT
+ * is the client's own.
+ */
 function outsideAt(exchange: MeshExchange, port: number, mesh: Mesh): boolean {
   const { request } = exchange;
-  return mesh.leave(exchange, request.text(request.authorityStart, request.hostEnd).toLowerCase(), port);
+  const host = request.text(request.authorityStart, request.hostEnd).toLowerCase();
+  const cluster = exchange.entry!.rule.backends[0]?.cluster ?? null;
+  const like = request.method === Method.Connect ? null : cluster;
+  return mesh.leave(exchange, host, cluster?.resolvePort || port, like);
 }
 
 /** A host no snapshot knows: an endpoint's own address, or, when discovery was asked once, outside the mesh. */

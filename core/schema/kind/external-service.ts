@@ -35,7 +35,7 @@ const endpoint = object({
 });
 
 const tls = object({
-  /** Name for SNI and for the certificate; left out, the first host. */
+  /** Name for SNI and for the certificate; left out, the first host, or with wildcards the request's. */
   serverName: optional(dnsSubdomain()),
   /** PEM of the roots to trust; left out, the system's. */
   roots: optional(text("PEM certificates", (pem) => pem.includes("-----BEGIN CERTIFICATE-----"))),
@@ -55,7 +55,7 @@ const spec = object({
   endpoints: withDefault(z.array(endpoint), []),
   /** TLS toward the endpoints of ports whose protocol is http, http2 or grpc. */
   tls: optional(tls),
-}).superRefine(({ hosts, resolution, endpoints, ports, tls }, context) => {
+}).superRefine(({ hosts, resolution, endpoints }, context) => {
   if (resolution === "Static" && endpoints.length === 0)
     expect(context, "a list with an endpoint, where resolution is Static", ["endpoints"]);
   for (const [i, { address }] of endpoints.entries())
@@ -65,10 +65,6 @@ const spec = object({
   // Each request names its own destination then.
   if (hosts.some((name) => !name.startsWith("*.")))
     expect(context, "wildcard hosts alone, or with endpoints: each of them is looked up by itself", ["hosts"]);
-  if (tls !== undefined) expect(context, "left out: the hosts are wildcards without endpoints", ["tls"]);
-  for (const [i, { targetPort }] of ports.entries())
-    if (targetPort !== undefined)
-      expect(context, "left out: the hosts are wildcards without endpoints", ["ports", i, "targetPort"]);
 });
 
 export const externalService = defineKind({
