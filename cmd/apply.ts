@@ -1,4 +1,4 @@
-import { ApiRefused, type ApplyResult, type ControlClient } from "../core/control/client/mod.ts";
+import { ApiRefused, type ApplyResult, type ControlClient, type ResourceDetail } from "../core/control/client/mod.ts";
 import { type Document, documentKey } from "../core/schema/mod.ts";
 import { CLIENT_FLAGS, clientOf } from "./client.ts";
 import { toggle } from "./flag.ts";
@@ -60,10 +60,21 @@ async function changesOf(client: ControlClient, documents: readonly Document[]):
       const { kind, namespace, name } = document;
       const key = documentKey(document);
       if (!running.has(`${kind}/${namespace}/${name}`)) return { document: key, change: "created" };
-      const before = await client.resource(kind, namespace, name);
+      const before = await runningOf(client, document);
       return { document: key, change: isSame(before.document, document.raw) ? "unchanged" : "changed" };
     }),
   );
+}
+
+/** What runs under the name of a document; the values of a Secret only where the caller may see them. */
+async function runningOf(client: ControlClient, { kind, namespace, name }: Document): Promise<ResourceDetail> {
+  if (kind !== "Secret") return await client.resource(kind, namespace, name);
+  try {
+    return await client.resource(kind, namespace, name, true);
+  } catch (error) {
+    if (error instanceof ApiRefused && error.status === 403) return await client.resource(kind, namespace, name);
+    throw error;
+  }
 }
 
 type Written = { readonly [field: string]: unknown };

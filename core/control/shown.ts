@@ -40,6 +40,7 @@ export function stateOf(status: Json | null): ResourceState | null {
   if (status === null) return null;
   const { parents, ancestors } = status;
   const entries = Array.isArray(parents) ? parents : Array.isArray(ancestors) ? ancestors : [status];
+  if (entries.length === 0) return null;
   const programmed = conditionIn(status, "Programmed");
   const { addresses } = status as { readonly addresses?: readonly { readonly value: string }[] };
   return {

@@ -18,6 +18,11 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: { name: web }
 spec: { parentRefs: [{ name: edge }], rules: [{ backendRefs: [{ name: web, port: 80 }] }] }
+---
+apiVersion: v1
+kind: Secret
+metadata: { name: word }
+stringData: { word: sesame }
 `;
 
 test("mesh control says on one line where it serves, and ends in order", async () => {
@@ -89,6 +94,8 @@ test("a Gateway that is applied has an address, and tells how it is", async () =
   expect(JSON.parse(route.stdout).status.parents).toMatchObject([{ parentRef: { kind: "Gateway", name: "edge" } }]);
   expect((await mesh("get", "gatewayclass", "mesh", "-o", "json")).code).toBe(1);
   expect((await mesh("apply", "-f", file, "-o", "json")).stdout).not.toContain('"changed"');
+  expect((await mesh("get", "secret", "word", "-o", "yaml")).stdout).not.toContain("sesame");
+  expect((await mesh("get", "secret", "word", "-o", "yaml", "--show-secrets")).stdout).toContain("sesame");
 });
 
 interface Shown {
