@@ -1,4 +1,4 @@
-import { finish, Outcome, outcomeOf } from "../cluster/mod.ts";
+import { finish, Outcome } from "../cluster/mod.ts";
 import {
   type ClientStream,
   Field,
@@ -26,7 +26,7 @@ import {
 } from "./failure.ts";
 import { aborted } from "./fault.ts";
 import { forward, forwardBody } from "./forward.ts";
-import { GrpcStatus, grpcStatusIn, grpcTimeoutMs, isGrpc } from "./grpc.ts";
+import { GrpcStatus, grpcStatusIn, grpcTimeoutMs, isGrpc, outcomeFor } from "./grpc.ts";
 import { type HedgeFlow, Hedges, hedgeDeadline } from "./hedge.ts";
 import { heed } from "./heed.ts";
 import type { Mesh } from "./mesh.ts";
@@ -506,8 +506,4 @@ function hasBegun({ stage, held }: MeshExchange): boolean {
 
 function grpcStatusOf({ isGrpc }: MeshExchange, fields: Fields): number {
   return isGrpc ? grpcStatusIn(fields) : GrpcStatus.None;
-}
-
-function outcomeFor(status: number, grpcStatus: number): Outcome {
-  return grpcStatus === GrpcStatus.Unavailable ? Outcome.GatewayError : outcomeOf(status);
 }

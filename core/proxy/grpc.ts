@@ -1,3 +1,4 @@
+import { Outcome, outcomeOf } from "../cluster/mod.ts";
 import { Field, type Fields, type RequestHead } from "../http/mod.ts";
 
 const CONTENT_TYPE = new TextEncoder().encode("application/grpc");
@@ -27,8 +28,23 @@ export const GrpcStatus = {
   Unimplemented: 12,
   Internal: 13,
   Unavailable: 14,
+  DataLoss: 15,
   Unauthenticated: 16,
 } as const;
+
+/** How an attempt ended, by its HTTP status and its `grpc-status`: what a server is to blame for, and what only a caller is. */
+export function outcomeFor(status: number, grpcStatus: number): Outcome {
+  switch (grpcStatus) {
+    case GrpcStatus.Unavailable:
+      return Outcome.GatewayError;
+    case GrpcStatus.Unknown:
+    case GrpcStatus.Internal:
+    case GrpcStatus.DataLoss:
+      return Outcome.ServerError;
+    default:
+      return outcomeOf(status);
+  }
+}
 
 /** What an HTTP status means to a gRPC client (grpc: http-grpc-status-mapping). */
 export function grpcStatusOf(httpStatus: number): number {
