@@ -233,6 +233,19 @@ describe("a call of gRPC", () => {
     expect(double.records()).toMatchObject([{ grpc_status: 0, attempts: 2 }]);
   });
 
+  test("is tried again when its server says, and not where that wants no other", () => {
+    const [later, never] = [served({ retry }), served({ retry })];
+    const stream = never.stream(WAY);
+    answer(later, later.stream(WAY).begin(GRPC), "200 OK", ["grpc-status: 14", "grpc-retry-pushback-ms: 500"]);
+    answer(never, stream.begin(GRPC), "200 OK", ["grpc-status: 14", "grpc-retry-pushback-ms: -1"]);
+
+    later.clock.advance(480);
+    expect(later.upstream.clients).toHaveLength(1);
+    later.clock.advance(40);
+
+    expect([later.upstream.clients.length, never.upstream.clients.length, stream.status]).toEqual([2, 1, 200]);
+  });
+
   test("that has sent a message is passed on from there", () => {
     const double = served({ retry });
     const stream = double.stream(WAY);

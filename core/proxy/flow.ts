@@ -312,7 +312,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
     if (response.status === 429 || grpcStatus > 0) heed(exchange, response, grpcStatus, this.#mesh);
     const policy = policyOf(exchange);
     if (policy === null) this.#respond(exchange);
-    else if (!this.#isTriedAgain(exchange, policy, grpcStatus)) {
+    else if (!this.#isTriedAgain(exchange, policy, grpcStatus, response)) {
       // A call may have failed without a word: its trailers tell. Who still talks may wait for the head.
       exchange.held = policy.readsCalls && exchange.isGrpc && exchange.bodySent && response.find(Field.GrpcStatus) < 0;
       if (!exchange.held) this.#respond(exchange);
@@ -320,10 +320,10 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
   }
 
   /** Another attempt is made instead of passing on what the rule takes for no answer. */
-  #isTriedAgain(exchange: MeshExchange, policy: RetryPolicy, grpcStatus: number): boolean {
+  #isTriedAgain(exchange: MeshExchange, policy: RetryPolicy, grpcStatus: number, answer: Fields): boolean {
     const { status } = exchange.response;
     const cause = causeIn(exchange, policy, grpcStatus);
-    const pauseMs = cause === null ? -1 : askAgain(exchange, cause, true, this.#mesh);
+    const pauseMs = cause === null ? -1 : askAgain(exchange, cause, true, this.#mesh, answer);
     if (pauseMs < 0) return false;
     exchange.upstream?.abort();
     this.finish(exchange, outcomeFor(status, grpcStatus));
@@ -374,7 +374,7 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
     else {
       const grpcStatus = trailers === null ? GrpcStatus.None : grpcStatusOf(exchange, trailers);
       if (trailers !== null && grpcStatus > 0) heed(exchange, trailers, grpcStatus, this.#mesh);
-      if (exchange.held && this.#endsUnheard(exchange, grpcStatus)) return;
+      if (exchange.held && this.#endsUnheard(exchange, grpcStatus, trailers ?? exchange.response)) return;
       if (trailers !== null) exchange.grpcStatus = grpcStatus;
       this.finish(exchange, outcomeFor(exchange.status, exchange.grpcStatus));
       exchange.beside?.digest?.finish(exchange.status, exchange.grpcStatus);
@@ -384,8 +384,8 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
   }
 
   /** A call that ended without a message: tried again, or passed on whole. */
-  #endsUnheard(exchange: MeshExchange, grpcStatus: number): boolean {
-    if (this.#isTriedAgain(exchange, policyOf(exchange)!, grpcStatus)) return true;
+  #endsUnheard(exchange: MeshExchange, grpcStatus: number, answer: Fields): boolean {
+    if (this.#isTriedAgain(exchange, policyOf(exchange)!, grpcStatus, answer)) return true;
     this.#respond(exchange);
     return false;
   }

@@ -123,3 +123,13 @@ export function grpcTimeoutLine(leftMs: number): string {
   const ms = Math.floor(leftMs);
   return ms < 1e8 ? `grpc-timeout: ${ms}m\r\n` : `grpc-timeout: ${Math.min(99_999_999, Math.floor(leftMs / 1e3))}S\r\n`;
 }
+
+/**
+ * How long a server asks to wait before a call is tried again, ms; 0 where it
+ * does not say. Below 0 means not at all (gRFC A6), and says nothing of the endpoint.
+ */
+export function pushbackMs(fields: Fields): number {
+  const i = fields.findName("grpc-retry-pushback-ms");
+  const ms = i < 0 ? 0 : Number(fields.valueText(i));
+  return Number.isFinite(ms) ? ms : 0;
+}

@@ -1,7 +1,7 @@
 import { spare } from "../cluster/mod.ts";
 import type { Fields } from "../http/mod.ts";
 import type { MeshExchange } from "./exchange.ts";
-import { GrpcStatus } from "./grpc.ts";
+import { GrpcStatus, pushbackMs } from "./grpc.ts";
 import type { Mesh } from "./mesh.ts";
 import { retryAfterMs } from "./retry.ts";
 
@@ -18,11 +18,4 @@ export function heed(exchange: MeshExchange, fields: Fields, grpcStatus: number,
   if (grpcStatus === GrpcStatus.ResourceExhausted) ms = pushbackMs(fields);
   else if (response.status === TOO_MANY_REQUESTS) ms = retryAfterMs(response, mesh.clock.now());
   if (ms > 0 && endpoint !== null) spare(endpoint, ms, mesh.deadlines.recent);
-}
-
-/** Below 0 means that the call is not to be tried again, and says nothing of the endpoint. */
-function pushbackMs(fields: Fields): number {
-  const i = fields.findName("grpc-retry-pushback-ms");
-  const ms = i < 0 ? 0 : Number(fields.valueText(i));
-  return Number.isFinite(ms) ? ms : 0;
 }

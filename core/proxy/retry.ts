@@ -1,7 +1,8 @@
 import type { RetryBudget } from "../cluster/mod.ts";
-import { CHUNKED, Field, Method, type ResponseHead } from "../http/mod.ts";
+import { CHUNKED, Field, type Fields, Method, type ResponseHead } from "../http/mod.ts";
 import type { RetryCondition, RetryPolicy } from "../route/mod.ts";
 import type { MeshExchange } from "./exchange.ts";
+import { pushbackMs } from "./grpc.ts";
 import type { Mesh } from "./mesh.ts";
 import { timeLeftMs } from "./timing.ts";
 
@@ -37,11 +38,20 @@ export interface RetryAsked {
   readonly pauseMs: number;
 }
 
-/** Milliseconds until another attempt; -1 where none may be made, and the reason is noted. */
-export function askAgain(exchange: MeshExchange, cause: RetryCause, sent: boolean, mesh: Mesh): number {
+/**
+ * Milliseconds until another attempt; -1 where none may be made, and the
+ * reason is noted. `answer` are the fields that tell how an upstream answered.
+ */
+export function askAgain(
+  exchange: MeshExchange,
+  cause: RetryCause,
+  sent: boolean,
+  mesh: Mesh,
+  answer: Fields | null = null,
+): number {
   if (exchange.isCopy) return -1;
   const { name, state } = exchange.cluster!;
-  const pauseMs = pauseBefore(exchange, !isCondition(cause), mesh);
+  const pauseMs = pauseBefore(exchange, answer, mesh);
   const refusal = retryRefusal(exchange, { cause, sent, pauseMs }, state.budget, mesh.deadlines.now);
   mesh.metrics.retries.with(name, refusal === null ? "made" : "refused", cause).add();
   if (refusal === null) return pauseMs;
@@ -65,6 +75,7 @@ export function retryRefusal(
   if (policy !== null && isCondition(cause) && !policy.takes(cause)) return `"${cause}" is no reason for its rule`;
   if (sent && !mayRepeat(exchange, cause)) return "the request was sent and may not be repeated";
   if (sent && isBodyLost(exchange)) return "its body is no longer at hand";
+  if (pauseMs === Number.POSITIVE_INFINITY) return "the upstream asks for a long pause, or for no other attempt";
   if (pauseMs >= timeLeftMs(exchange, now)) return "the pause would outlast the request's deadline";
   if (budget.withdraw(now)) return null;
   exchange.exhausted = policy !== null;
@@ -89,11 +100,14 @@ function mayRepeat(exchange: MeshExchange, cause: RetryCause): boolean {
  * retries of its own, whose attempts only replace what was never acted upon;
  * else a growing random time, and no less than the upstream asks for.
  */
-function pauseBefore(exchange: MeshExchange, answered: boolean, { random, clock }: Mesh): number {
+function pauseBefore(exchange: MeshExchange, answer: Fields | null, { random, clock }: Mesh): number {
   const policy = policyOf(exchange);
   if (policy === null) return 0;
   const pause = policy.pauseMs(exchange.attempts, random);
-  return answered ? Math.max(pause, retryAfterMs(exchange.response, clock.now())) : pause;
+  if (answer === null) return pause;
+  const pushback = exchange.isGrpc ? pushbackMs(answer) : 0;
+  if (pushback < 0) return Number.POSITIVE_INFINITY;
+  return Math.max(pause, pushback, retryAfterMs(exchange.response, clock.now()));
 }
 
 /** Longest pause that an upstream may ask for where no deadline holds: the client can wait as well. */

@@ -24,6 +24,7 @@ export class Session {
   readonly #model: SessionModel;
   readonly #name: string;
   readonly #salt: string;
+  readonly #names = new WeakMap<Endpoint, string>();
   /** Endpoints by their names, for each membership that was asked about. */
   readonly #known = new WeakMap<readonly Endpoint[], ReadonlyMap<string, Endpoint>>();
 
@@ -51,6 +52,15 @@ export class Session {
 
   /** The name by which clients know an endpoint. */
   nameOf(cluster: Cluster, endpoint: Endpoint): string {
+    let name = this.#names.get(endpoint);
+    if (name === undefined) {
+      name = this.#digest(cluster, endpoint);
+      this.#names.set(endpoint, name);
+    }
+    return name;
+  }
+
+  #digest(cluster: Cluster, endpoint: Endpoint): string {
     const key = `${this.#salt}\0${cluster.name}\0${endpoint.identity ?? ""}\0${endpoint.authority}`;
     return createHash("sha256").update(key).digest("base64url").slice(0, NAME_CHARACTERS);
   }
