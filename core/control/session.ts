@@ -55,6 +55,16 @@ export interface Reception {
   subscribe(link: Link, identity: string, software: string, subscribe: Subscribe): Promise<LinkReader>;
 }
 
+/** Frames that came before they could be read. */
+interface Early {
+  readonly frames: { readonly type: number; readonly payload: Buffer }[];
+  bytes: number;
+}
+
+/** Frames that are held for a stream that is being opened, and their bytes. */
+const MAX_EARLY = 1_000;
+const MAX_EARLY_BYTES = MAX_REQUEST_BYTES;
+
 /**
  * One connection of a proxy from its greeting on: it asks for the roots, joins,
  * or subscribes, as far as its certificate allows. A proxy that takes too long
@@ -68,6 +78,8 @@ export class Session implements LinkReader {
   #software: string | null = null;
   /** Who reads the frames once there is a stream. */
   #stream: LinkReader | null = null;
+  /** What came behind the subscription, until the stream is there; null before there is one. */
+  #early: Early | null = null;
   #busy = false;
   #ended: Error | null = null;
 
@@ -86,6 +98,7 @@ export class Session implements LinkReader {
 
   frame(type: number, payload: Buffer): void {
     if (this.#stream !== null) this.#stream.frame(type, payload);
+    else if (this.#early !== null) hold(this.#early, type, payload);
     else if (type === Frame.Hello) this.#greet(readJson<Partial<Hello>>(payload));
     else if (this.#software === null) throw new Refused("protocol", "Cannot go on: the first frame must be a hello");
     else this.#answer(type, payload);
@@ -152,10 +165,13 @@ export class Session implements LinkReader {
     if (identity === null)
       throw new Refused("identity", "Cannot subscribe: the proxy has shown no certificate; it must join first");
     if (expired) throw new Refused("identity", "Cannot subscribe: the proxy's certificate has expired; it must renew");
+    // A proxy does not wait to be told that it is subscribed: what it bound, wants and counts comes at once.
+    this.#early = { frames: [], bytes: 0 };
     const stream = await this.#reception.subscribe(this.#link!, identity, this.#software!, readSubscribe(message));
     this.#deadline.cancel();
     this.#stream = stream;
     if (this.#ended !== null) stream.closed(this.#ended);
+    else for (const { type, payload } of this.#early.frames) stream.frame(type, payload);
   }
 
   #refuse(failure: FailureCode, message: string): void {
@@ -169,4 +185,12 @@ export class Session implements LinkReader {
     this.#reception.log.error(`Cannot serve a proxy: ${messageOf(error)}`, { peer: this.#peer.identity });
     this.#link!.fail("unavailable", "Cannot do this now: the control plane's log says why");
   }
+}
+
+/** @throws {Refused} for more than anybody has to say before it is heard. */
+function hold(early: Early, type: number, payload: Buffer): void {
+  early.bytes += payload.length;
+  if (early.frames.length >= MAX_EARLY || early.bytes > MAX_EARLY_BYTES)
+    throw new Refused("malformed", `Cannot take more before the stream is open: ${early.frames.length} frames wait`);
+  early.frames.push({ type, payload: Buffer.from(payload) });
 }

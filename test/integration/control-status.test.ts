@@ -164,6 +164,20 @@ test("a proxy gets the Gateways it serves, with their keys, and another one noth
   expect(JSON.stringify(gateway)).toContain("PRIVATE KEY");
 });
 
+test("a proxy that says what it has bound as soon as it subscribes is heard, and stays", async () => {
+  await using mesh = await testControl();
+  await apply(mesh, EDGE);
+  const control = mesh.control.addresses.stream;
+  const token = await mesh.token("edge", { gateways: ["default/edge"] });
+  const bound = { name: "default/edge", addresses: ["127.0.0.7"], problems: [] };
+  await using proxy = testProxy({ control, token, gateways: ["default/edge"] });
+
+  proxy.discovery.report([bound]);
+
+  await eventually(async () => expect((await mesh.client.status()).proxies[0]?.gateways).toEqual([bound]));
+  expect(proxy.lines.filter((line) => line.includes("lost the control plane"))).toEqual([]);
+});
+
 test("a proxy whose token was not for a Gateway is not let in to serve it", async () => {
   await using mesh = await testControl();
   await apply(mesh, EDGE, gatewayOf("other", 80));

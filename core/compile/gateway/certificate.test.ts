@@ -26,6 +26,17 @@ test("what is wrong with a certificate is told without what it holds", async () 
   });
 });
 
+test("a certificate with a chain that cannot be read behind it is not usable", async () => {
+  const { certificate, privateKey } = await keyPair();
+  const cut = certificate.slice(0, certificate.length / 2);
+  const broken = "-----BEGIN CERTIFICATE-----\nSGVsbG8=\n-----END CERTIFICATE-----\n";
+
+  for (const chain of [broken, cut])
+    expect(judgePair({ "tls.crt": certificate + chain, "tls.key": privateKey })).toEqual({
+      problem: "TLS cannot be spoken with its tls.crt and tls.key: the chain is broken",
+    });
+});
+
 test("a bundle of authorities is usable where every certificate in it can be read", async () => {
   const { certificate } = await keyPair();
   const broken = "-----BEGIN CERTIFICATE-----\nSGVsbG8=\n-----END CERTIFICATE-----\n";

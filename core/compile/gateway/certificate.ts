@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createSecureContext } from "node:tls";
 import type { KeyPairModel } from "../../snapshot/mod.ts";
 
 /** What a certificate with its key is worth: usable, or why not. */
@@ -7,7 +8,7 @@ export type JudgedPair = { readonly pair: KeyPairModel } | { readonly problem: s
 /** What a bundle of authorities is worth. */
 export type JudgedRoots = { readonly roots: string } | { readonly problem: string };
 
-/** Checks what the Secret of a certificate holds: both readable, and of each other. */
+/** Checks what the Secret of a certificate holds: both readable, of each other, and such that TLS can be spoken with them. */
 export function judgePair(data: Readonly<Record<string, string>>): JudgedPair {
   const certificate = data["tls.crt"];
   const privateKey = data["tls.key"];
@@ -18,6 +19,9 @@ export function judgePair(data: Readonly<Record<string, string>>): JudgedPair {
   const key = read(() => createPrivateKey(privateKey!));
   if (key === null) return { problem: "its tls.key is not a private key in PEM" };
   if (!leaf.checkPrivateKey(key)) return { problem: "its tls.key is not the key of its tls.crt" };
+  // The certificates behind the first, and kinds of keys that TLS does not take.
+  const context = read(() => createSecureContext({ cert: certificate!, key: privateKey! }));
+  if (context === null) return { problem: "TLS cannot be spoken with its tls.crt and tls.key: the chain is broken" };
   return { pair: { certificate: certificate!, privateKey: privateKey! } };
 }
 
