@@ -21,6 +21,8 @@ export interface GatewayDoorOptions {
   readonly bug: (error: unknown) => void;
 }
 
+const UNRECOGNIZED_NAME = 112;
+
 /** Bun calls nobody else for a connection that is refused at once. */
 const NOBODY: WireOwner = { received() {}, writable() {}, peerEnded() {}, closed() {} };
 
@@ -77,7 +79,7 @@ export class GatewayDoor {
   #welcome({ serverName }: ClientHello, raw: Wire, facts: ConnectionFacts): Welcome {
     const name = Buffer.from(serverName, "latin1");
     const listener = this.#port?.listenerFor(name, 0, name.length) ?? null;
-    if (listener?.tls == null) return { refused: "no listener for the server name" };
+    if (listener?.tls == null) return { refused: "no listener for the server name", alert: UNRECOGNIZED_NAME };
     if (listener.tls.mode === "Passthrough")
       return this.#pass(raw, { ...facts, listener: listener.name, serverName }, this.#wayOf(listener));
     const known = { ...facts, listener: listener.name, secure: true, serverName };

@@ -58,6 +58,14 @@ test("a refusal is told with its reason", () => {
   expect([refused, wire.calls]).toEqual([["no listener"], ["terminate"]]);
 });
 
+test("a reason that TLS has a word for is told in it", () => {
+  const { greeting, wire } = setUp({ refused: "no listener", alert: 112 });
+
+  greeting.received(clientHello("a"));
+
+  expect(wire.calls).toEqual(["write 15030300020270", "end"]);
+});
+
 test("TLS that cannot begin is a refusal too", () => {
   const opened = (): never => {
     throw new Error("nobody is to be served");
@@ -80,6 +88,7 @@ function setUp(welcome: Welcome | null = null) {
     data: { owner: null as WireOwner | null },
     terminate: () => calls.push("terminate"),
     end: () => calls.push("end"),
+    write: (bytes: Buffer) => calls.push(`write ${bytes.toString("hex")}`),
     upgradeTLS() {
       throw new Error("no such key");
     },

@@ -2,9 +2,14 @@ import { Deadline, type Deadlines } from "../base/mod.ts";
 import { type Agreed, handOver, upgrade, type Wire, type WireOwner } from "../listener/mod.ts";
 import { type ClientHello, readClientHello } from "../tcp/mod.ts";
 
+/** The record of an alert that ends the connection. */
+const ALERT = 0x15;
+const FATAL = 2;
+
 /** What becomes of a connection once its ClientHello is known. */
 export type Welcome =
-  | { readonly refused: string }
+  /** `alert` is what TLS calls the reason (RFC 8446, section 6.2). */
+  | { readonly refused: string; readonly alert?: number }
   /** The bytes go on as they came. */
   | { readonly passedTo: (first: Buffer) => WireOwner }
   | {
@@ -54,7 +59,7 @@ export class Greeting extends Deadline implements WireOwner {
   }
 
   #welcome(welcome: Welcome, first: Buffer): void {
-    if ("refused" in welcome) this.#refuse(welcome.refused);
+    if ("refused" in welcome) this.#refuse(welcome.refused, welcome.alert);
     else if ("passedTo" in welcome) this.#pass(welcome.passedTo(first));
     else this.#upgrade(welcome, first);
   }
@@ -99,10 +104,15 @@ export class Greeting extends Deadline implements WireOwner {
   }
 
   /** Once: ending a handshake reports it as failed. */
-  #refuse(reason: string): void {
+  #refuse(reason: string, alert?: number): void {
     if (this.#isOver) return;
     this.#end();
     this.#options.refused(reason);
-    (this.#secured ?? this.#raw).terminate();
+    if (alert === undefined) (this.#secured ?? this.#raw).terminate();
+    else {
+      // The first bytes that this socket is given: the kernel takes them.
+      this.#raw.write(Buffer.of(ALERT, 3, 3, 0, 2, FATAL, alert));
+      this.#raw.end();
+    }
   }
 }

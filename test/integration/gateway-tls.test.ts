@@ -106,10 +106,23 @@ describe("a name that no listener takes", () => {
     const reason = { direction: "gateway", reason: "no listener for the server name" };
     const before = await setUp.gateway.metric("mesh_handshakes_failed_total", reason);
 
-    expect(await secure("b.example.com").catch(() => null)).toBeNull();
-    expect(await secure("").catch(() => null)).toBeNull();
+    const seen = setUp.backend.requests.length;
+
+    for (const name of ["b.example.com", ""]) {
+      await using client = await secure(name).catch(() => null);
+      await client?.send("GET / HTTP/1.1\r\nHost: a.example.com\r\n\r\n");
+      await client?.ended;
+    }
 
     expect(await setUp.gateway.metric("mesh_handshakes_failed_total", reason)).toBe(before + 2);
+    expect(setUp.backend.requests.length).toBe(seen);
+  });
+
+  test("is told so by TLS", async () => {
+    const to = ["-connect", `127.0.0.1:${setUp.port}`, "-servername", "b.example.com"];
+    const client = Bun.spawn(["openssl", "s_client", ...to], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+
+    expect(await new Response(client.stderr).text()).toContain("unrecognized name");
   });
 
   test.each([
