@@ -49,11 +49,11 @@ const list = defineVerb({
   async run({ flags }) {
     const tokens = await clientOf(flags).tokens();
     const now = systemClock.now();
-    const rows = tokens.map(({ id, namespace, name, uses, used, expiresAt, createdAt, createdBy }) => [
-      ...[id, namespace, name, `${used} of ${uses === 0 ? "any" : uses}`],
+    const rows = tokens.map(({ id, namespace, name, uses, used, gateways = [], expiresAt, createdAt, createdBy }) => [
+      ...[id, namespace, name, `${used} of ${uses === 0 ? "any" : uses}`, gateways.join(", ")],
       ...[`in ${roughDuration(expiresAt - now)}`, `${agoText(createdAt, now)} by ${createdBy}`],
     ]);
-    const table = tableText(["id", "namespace", "name", "used", "expires", "created"], rows);
+    const table = tableText(["id", "namespace", "name", "used", "gateways", "expires", "created"], rows);
     console.log(flags.output === "json" ? JSON.stringify(tokens) : rows.length === 0 ? "no tokens" : table);
     return 0;
   },
