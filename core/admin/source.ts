@@ -29,6 +29,8 @@ export interface EndpointFacts {
   readonly weight: number;
   /** SPIFFE ID the peer must prove; null outside the mesh. */
   readonly identity: string | null;
+  /** `region/zone/subzone`; null where nobody told it. */
+  readonly locality: string | null;
   readonly isHealthy: boolean;
   /** Set while the endpoint is taken out. */
   readonly ejection: { readonly reason: string; readonly detail: string; readonly untilMs: number } | null;

@@ -1,4 +1,4 @@
-import { type Cluster, type Endpoint, latencyAt } from "../cluster/mod.ts";
+import { type Cluster, type Endpoint, formatLocality, latencyAt } from "../cluster/mod.ts";
 
 /** Endpoints as one worker sees them. */
 export interface ClusterReport {
@@ -11,6 +11,8 @@ export interface EndpointReport {
   readonly address: string;
   readonly weight: number;
   readonly identity: string | null;
+  /** `region/zone/subzone`; null where nobody told it. */
+  readonly locality: string | null;
   readonly isHealthy: boolean;
   readonly ejection: { readonly reason: string; readonly detail: string; readonly untilMs: number } | null;
   /** What active checks found; null where they found nothing wrong. */
@@ -33,6 +35,7 @@ function endpointReport(cluster: Cluster, endpoint: Endpoint, monotonicMs: numbe
     address: endpoint.authority,
     weight: cluster.weights[cluster.targets.indexOf(endpoint)] ?? 0,
     identity: endpoint.identity,
+    locality: endpoint.locality === null ? null : formatLocality(endpoint.locality),
     isHealthy: !endpoint.isOut,
     ejection: ejectedUntil === 0 ? null : { reason: ejectReason ?? "unknown", detail, untilMs },
     failedCheck: downUntil === 0 ? null : downReason,

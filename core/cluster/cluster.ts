@@ -204,6 +204,7 @@ export class Cluster {
   }
 
   #equip(endpoint: Endpoint, model: EndpointModel): void {
+    endpoint.locality = model.locality ?? null;
     endpoint.healthCheck = model.healthCheck ?? this.#model.healthCheck ?? null;
     if (endpoint.healthCheck === null) endpoint.downUntil = 0;
     const { successRate, latencyFactor } = this.state.ejection;

@@ -1,6 +1,6 @@
 import type { ClusterState } from "./cluster.ts";
 import type { Sample } from "./ejection.ts";
-import type { BackendTlsModel, EndpointModel, HealthCheckModel, WorkloadLabels } from "./model.ts";
+import type { BackendTlsModel, EndpointModel, HealthCheckModel, Locality, WorkloadLabels } from "./model.ts";
 import { WARM } from "./slow-start.ts";
 
 /** How an attempt ended, as far as the endpoint is to blame. */
@@ -58,6 +58,8 @@ export class Endpoint {
   /** False once a snapshot no longer names it: nobody judges it any more. */
   member = false;
   workload: WorkloadLabels;
+  /** Where it is; null where nobody told. */
+  locality: Locality | null = null;
   /** It speaks HTTP/2 whatever the request. */
   http2 = false;
   /** Attempts begun and not finished. */

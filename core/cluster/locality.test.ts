@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { pick } from "./balance.ts";
 import { Cluster, ClusterState } from "./cluster.ts";
 import { markDown, markUp } from "./health.ts";
-import { distance, parseLocality } from "./locality.ts";
+import { distance, formatLocality, parseLocality } from "./locality.ts";
 import type { ClusterModel, LocalityModel } from "./model.ts";
 
 const HERE = parseLocality("eu/eu-1/rack-1")!;
@@ -10,6 +10,7 @@ const HERE = parseLocality("eu/eu-1/rack-1")!;
 test("a locality is a region, a zone and a subzone", () => {
   expect(parseLocality("eu")).toEqual({ region: "eu", zone: "", subZone: "" });
   expect(HERE).toEqual({ region: "eu", zone: "eu-1", subZone: "rack-1" });
+  expect([HERE, parseLocality("eu")!].map(formatLocality)).toEqual(["eu/eu-1/rack-1", "eu"]);
   expect(["", "eu/", "/eu", "a/b/c/d", "e u"].map(parseLocality)).toEqual([null, null, null, null, null]);
 });
 

@@ -15,6 +15,11 @@ export function parseLocality(text: string): Locality | null {
   return { region, zone, subZone };
 }
 
+/** As `parseLocality` reads it. */
+export function formatLocality({ region, zone, subZone }: Locality): string {
+  return [region, zone, subZone].join("/").replace(/\/+$/, "");
+}
+
 /** How far an endpoint is from here. One whose place is not known is as far as can be. */
 export function distance(from: Locality, to: Locality | undefined, regions: readonly string[]): number {
   const last = FIRST_OTHER_REGION + regions.length;

@@ -9,7 +9,7 @@ export { Cluster, type ClusterEvents, ClusterState, type Tally } from "./cluster
 export { type EjectReason, Endpoint, endpointKey, OUTCOME_NAMES, Outcome, outcomeOf } from "./endpoint.ts";
 export { addByte, addBytes, addText, beginHash, endHash, NO_HASH } from "./hash.ts";
 export { markDown, markUp } from "./health.ts";
-export { parseLocality } from "./locality.ts";
+export { formatLocality, parseLocality } from "./locality.ts";
 export type {
   BackendTlsModel,
   BalancerKind,
