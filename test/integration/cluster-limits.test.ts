@@ -1,8 +1,10 @@
 import { expect, test } from "bun:test";
 import { startCluster } from "../harness/cluster.ts";
 import { startDeafPort } from "../harness/deaf.ts";
+import { serviceYaml, startMesh } from "../harness/mesh.ts";
 import { connect, eventually, ok, type Received, startBackend } from "../harness/mod.ts";
 import { startPlane } from "../harness/plane.ts";
+import { startTraffic, toService } from "../harness/traffic.ts";
 
 test("a request beyond the limit waits for its turn, one beyond the queue is told at once", async () => {
   await using cluster = await startCluster(1, "limits: {requests: 1, pending: 1}");
@@ -85,6 +87,25 @@ test("one connection to an endpoint carries one request after the other, and no 
   expect(answers.map(({ status }) => status)).toEqual(Array(7).fill(200));
   expect(backend!.requests.map(({ connection }) => connection)).toEqual([0, 0, 0, 1, 1, 1, 2]);
 });
+
+test("a connection between sidecars is replaced after as many requests as the policy says, and none is lost", async () => {
+  const policy = `{apiVersion: mesh.dev/v1, kind: TrafficPolicy, metadata: {name: web},
+    spec: {targetRefs: [{kind: Service, name: web}], limits: {requestsPerConnection: 10}}}`;
+  await using mesh = await startMesh({ config: `${serviceYaml("web")}---\n${policy}` });
+  await using backend = await startBackend(ok("hello"));
+  const web = await mesh.join("web", { port: backend.port });
+  const shop = await mesh.join("shop");
+  await mesh.settled();
+  await using traffic = startTraffic(shop.outbound, { ...toService("web"), lanes: 4 });
+
+  await traffic.more(200);
+  await traffic.stop();
+
+  expect(traffic.failures).toEqual([]);
+  const opened = await web.metric("mesh_connections_total", { direction: "inbound" });
+  expect(opened).toBeGreaterThan(traffic.sent / 10 - 5);
+  expect(opened).toBeLessThan(traffic.sent / 5);
+}, 30_000);
 
 test("a response that takes longer than the policy allows is a timeout, without a word of the route", async () => {
   await using cluster = await startCluster(1, "timeouts: {response: 3s}");
