@@ -47,8 +47,10 @@ interface Group {
   readonly pods: readonly Pod[];
 }
 
-/** Ports below 1024 need rights that a pod here does not have. */
-const UNPRIVILEGED = 10_000;
+/** Where a port of a container lies on this machine: free of rights, and of what others listen on. */
+export function podPort(port: number): number {
+  return port + 21_000;
+}
 
 /** Starts an echo server for every pod of the Deployments, on addresses of the prefix (`127.9.1.`). */
 export async function startCluster(manifests: readonly Manifest[], prefix: string, pki: Pki): Promise<Cluster> {
@@ -85,15 +87,21 @@ async function startPod(pod: Pod, { metadata, spec }: Deployment, arrivals: Arri
   const secret = spec.template.spec.volumes?.find((volume) => volume.secret)?.secret?.secretName;
   const tls =
     secret === undefined ? undefined : tlsOf(secret === "tls-checks-certificate" ? "backend" : "passthrough", pki);
-  if (metadata.name === "coredns") return [await startDatagramEcho(pod, 53 + UNPRIVILEGED)];
+  if (metadata.name === "coredns") return [await startDatagramEcho(pod, podPort(53))];
   if (env.has("TCP_ECHO_SERVER"))
-    return await Promise.all([startLineEcho(pod, 3000), ...(tls ? [startLineEcho(pod, 8443, tls)] : [])]);
+    return await Promise.all([
+      startLineEcho(pod, podPort(3000)),
+      ...(tls ? [startLineEcho(pod, podPort(8443), tls)] : []),
+    ]);
   if (env.has("GRPC_ECHO_SERVER"))
-    return await Promise.all([startGrpcEcho(pod, 3000), ...(tls ? [startGrpcEcho(pod, 8443, tls)] : [])]);
+    return await Promise.all([
+      startGrpcEcho(pod, podPort(3000)),
+      ...(tls ? [startGrpcEcho(pod, podPort(8443), tls)] : []),
+    ]);
   return await Promise.all([
-    startHttpEcho(pod, 3000, arrivals),
-    startHttp2Echo(pod, 3001, arrivals),
-    ...(tls ? [startHttpEcho(pod, 8443, arrivals, tls)] : []),
+    startHttpEcho(pod, podPort(3000), arrivals),
+    startHttp2Echo(pod, podPort(3001), arrivals),
+    ...(tls ? [startHttpEcho(pod, podPort(8443), arrivals, tls)] : []),
   ]);
 }
 
@@ -117,10 +125,9 @@ function slicesOf(service: Service, groups: readonly Group[]): readonly object[]
       addressType: "IPv4",
       endpoints: found.flatMap(({ pods }) => pods).map(({ address }) => ({ addresses: [address] })),
       ports: service.spec.ports.map((port) => {
-        const target = port.targetPort ?? port.port;
         return {
           ...(port.name !== undefined && { name: port.name }),
-          port: target < 1024 ? target + UNPRIVILEGED : target,
+          port: podPort(port.targetPort ?? port.port),
           ...(port.protocol !== undefined && { protocol: port.protocol }),
         };
       }),

@@ -1,15 +1,7 @@
 import { join } from "node:path";
 import { ControlClient } from "../../../core/control/client/mod.ts";
-import {
-  eventually,
-  type Folder,
-  isRoot,
-  type Program,
-  runBinary,
-  startBinary,
-  temporaryFolder,
-} from "../../harness/mod.ts";
-import { type Cluster, startCluster } from "./cluster.ts";
+import { eventually, type Folder, type Program, runBinary, startBinary, temporaryFolder } from "../../harness/mod.ts";
+import { type Cluster, podPort, startCluster } from "./cluster.ts";
 import { type Manifest, MESH, manifestsIn, type Reference, referenceTo, textOf } from "./manifest.ts";
 import { makePki, type Pki, pkiDocuments } from "./pki.ts";
 import { DOORS, joinMesh, mortal, type Plane } from "./plane.ts";
@@ -21,7 +13,7 @@ export interface World {
   readonly cluster: Cluster;
   readonly sidecars: Sidecars;
   readonly pki: Pki;
-  /** Added to the port of every listener: ports below 1024 need rights. */
+  /** Added to the port of every listener. */
   readonly portOffset: number;
   /** First three bytes of the addresses that Gateways get. */
   readonly gatewayNetwork: string;
@@ -50,7 +42,8 @@ const ANY = "127.0.0.1:0";
 const GATEWAY = "conformance-gateway";
 /** Proxies that a change does not concern are told within a fifth of a second: asking more often finds out no more. */
 const POLL_MS = 20;
-const OFFSET = isRoot ? 0 : 20_000;
+/** Ports of listeners are moved up, for those who may not bind those below 1024, or have other servers there. */
+const OFFSET = 20_000;
 
 /** Starts all of it from the suite's base manifests. `parts` leaves out what a run does not need. */
 export async function startWorld(parts: { readonly mesh: boolean; readonly gateway: boolean }): Promise<World> {
@@ -121,6 +114,7 @@ function placeholder(name: string, gatewayNetwork: string, cluster: Cluster): st
   if (name === "GATEWAY_CLASS_NAME") return "mesh";
   const [word, which = "", number = "1"] = name.split(" ");
   if (word === "GATEWAY_ADDRESS") return `${gatewayNetwork}.${which}`;
+  if (word === "POD_PORT") return String(podPort(Number(which)));
   if (word === "POD_ADDRESS") return cluster.pods(which)[Number(number) - 1]?.address ?? "";
   throw new Error(`Cannot fill in {${name}}: there is no such placeholder`);
 }
@@ -131,8 +125,7 @@ function startControl(folder: Folder, addresses: readonly string[]): Promise<Pro
 }
 
 async function startGateway(plane: Plane): Promise<Program> {
-  const offset = OFFSET === 0 ? [] : ["--gateway-port-offset", String(OFFSET)];
-  return await joinMesh(plane, GATEWAY, "default", ["--gateway", "*", ...offset]);
+  return await joinMesh(plane, GATEWAY, "default", ["--gateway", "*", "--gateway-port-offset", String(OFFSET)]);
 }
 
 /**
