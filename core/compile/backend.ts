@@ -1,3 +1,4 @@
+import { isByRequest } from "./external.ts";
 import type { ReferenceGrants } from "./reference.ts";
 import { type AnyRoute, GATEWAY_GROUP } from "./route-document.ts";
 import { portCluster, type Service, type ServicePort } from "./service.ts";
@@ -52,6 +53,10 @@ export class Backends {
       const what = `${target.kind === "Service" ? "a" : "an"} ${target.kind}`;
       return broken("BackendNotFound", "name", `must name ${what}: there is no ${target.kind} ${namespace}/${name}`);
     }
+    if (service.external !== null && isByRequest(service.external) && !leadsBack(route, namespace, name)) {
+      const message = `must have endpoints: its hosts are wildcards, and only a request for one of them says where it goes`;
+      return broken("BackendNotFound", "name", message);
+    }
     const known = service.subsets.map((one) => one.name);
     if (isSubset(ref) && !known.includes(subset)) {
       const message = `must name a subset of Service ${namespace}/${name} (${known.join(", ") || "none"}): current value is "${subset}"`;
@@ -71,6 +76,13 @@ function isParent({ namespace: own, body }: AnyRoute, namespace: string, name: s
   return (
     parentRefs.every(({ group, kind }) => group === "" && kind === "Service") &&
     parentRefs.some((parent) => parent.name === name && (parent.namespace ?? own) === namespace)
+  );
+}
+
+/** Every parent is the ExternalService itself: the request names the host. */
+function leadsBack({ namespace: own, body }: AnyRoute, namespace: string, name: string): boolean {
+  return body.spec.parentRefs.every(
+    (parent) => isExternal(parent) && parent.name === name && (parent.namespace ?? own) === namespace,
   );
 }
 

@@ -50,6 +50,39 @@ test("TLS is not begun again for bytes that are not read", () => {
   expect(mesh.cluster).not.toHaveProperty("tls");
 });
 
+test("a wildcard is no backend for requests that name another host", () => {
+  const text = `
+apiVersion: mesh.dev/v1
+kind: ExternalService
+metadata: { name: wild }
+spec: { hosts: ["*.example.com"], ports: [{ port: 80 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec: { ports: [{ port: 80 }] }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: own }
+spec:
+  parentRefs: [{ group: mesh.dev, kind: ExternalService, name: wild }]
+  rules: [{ backendRefs: [{ group: mesh.dev, kind: ExternalService, name: wild, port: 80 }] }]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: other }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: web }]
+  rules: [{ backendRefs: [{ group: mesh.dev, kind: ExternalService, name: wild, port: 80 }] }]
+`;
+  const { problems } = compile(parseDocuments([{ file: "mesh.yaml", text }]).documents, []);
+
+  expect(problems.map(({ line, message }) => `${line} ${message.slice(0, 63)}`)).toEqual([
+    "24 spec.rules[0].backendRefs[0].name must have endpoints: its host",
+  ]);
+});
+
 function compiled(spec: string): { readonly service: ServiceModel; readonly cluster: ClusterModel } {
   const text = `{apiVersion: mesh.dev/v1, kind: ExternalService, metadata: {name: api}, spec: ${spec}}`;
   const parsed = parseDocuments([{ file: "mesh.yaml", text }]);
