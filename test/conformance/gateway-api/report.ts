@@ -19,22 +19,20 @@ export function outcomeOf(test: SuiteTest, notYet: Readonly<Record<string, strin
   return why === undefined ? "passed" : { notYet: why };
 }
 
-/** Features that the tests hold: some test of each passes, and what does not is another's fault. */
+/** Features that the tests hold: some test of each passes, and what does not pass is not for its sake. */
 export function featuresHeld(tests: readonly SuiteTest[], notYet: Readonly<Record<string, string>>): readonly string[] {
-  const passed = tests.filter((test) => outcomeOf(test, notYet) === "passed");
-  const blamed = new Set(tests.filter((test) => "notYet" in asObject(outcomeOf(test, notYet))).map(blameOf));
-  const named = new Set(passed.flatMap(({ features }) => features));
+  const outcomes = tests.map((test) => ({ test, outcome: outcomeOf(test, notYet) }));
+  const passed = outcomes.filter(({ outcome }) => outcome === "passed");
+  const failing = outcomes.filter(({ outcome }) => typeof outcome === "object" && "notYet" in outcome);
+  const blamed = new Set(failing.map(({ test }) => rarestFeature(test, tests)));
+  const named = new Set(passed.flatMap(({ test }) => test.features));
   return [...named].filter((feature) => !blamed.has(feature)).sort();
-
-  /** Of the features a test needs, the one that the fewest tests are about. */
-  function blameOf({ features }: SuiteTest): string {
-    const uses = (feature: string): number => tests.filter((test) => test.features.includes(feature)).length;
-    return features.toSorted((a, b) => uses(a) - uses(b))[0] ?? "";
-  }
 }
 
-function asObject(outcome: Outcome): object {
-  return typeof outcome === "string" ? {} : outcome;
+/** Of the features a test needs, the one that the fewest tests are about. */
+function rarestFeature({ features }: SuiteTest, tests: readonly SuiteTest[]): string {
+  const uses = (feature: string): number => tests.filter((test) => test.features.includes(feature)).length;
+  return features.toSorted((a, b) => uses(a) - uses(b))[0] ?? "";
 }
 
 /** The README with the table of these outcomes. */

@@ -15,8 +15,6 @@ export interface World {
   readonly pki: Pki;
   /** Added to the port of every listener. */
   readonly portOffset: number;
-  /** First three bytes of the addresses that Gateways get. */
-  readonly gatewayNetwork: string;
   /** What a manifest's placeholder stands for. */
   fill(name: string): string;
   /** Applies documents, and the slices of their Services; resolves when every proxy runs them. */
@@ -50,21 +48,44 @@ export async function startWorld(parts: { readonly mesh: boolean; readonly gatew
   const folder = temporaryFolder();
   // Networks of its own, so that runs beside each other share no address.
   const network = `127.${64 + (process.pid % 128)}`;
-  const gatewayNetwork = `${network}.2`;
   const pki = await makePki(folder);
-  const addresses = parts.gateway ? ["--gateway-addresses", `${gatewayNetwork}.0/24`] : [];
-  const control = await startControl(folder, addresses);
-  const ready = await control.ready();
-  const token = (await Bun.file(String(ready["adminToken"])).text()).trim();
-  const client = new ControlClient({ url: `http://${ready["api"]}`, token });
+  const control = await startControl(folder, parts.gateway ? ["--gateway-addresses", `${network}.2.0/24`] : []);
+  const plane = await planeOf(control, folder);
   const base = await baseManifests(parts);
   const cluster = await startCluster(base.gateway, `${network}.1.`, pki);
-  const plane = { client, stream: String(ready["stream"]), folder };
   const gateway = parts.gateway ? await startGateway(plane) : null;
   const sidecars = await startSidecars(base.mesh, plane, pki, cluster.arrivals);
-  const fill = (name: string): string => placeholder(name, gatewayNetwork, cluster);
   const world: World = {
-    ...{ client, cluster, sidecars, pki, portOffset: OFFSET, gatewayNetwork, fill },
+    ...{ client: plane.client, cluster, sidecars, pki, portOffset: OFFSET },
+    ...documentsThrough(plane.client, cluster),
+    fill: (name) => placeholder(name, `${network}.2`, cluster),
+    verb: (...words) => runBinary([...words, "--control", plane.api, "--data", join(folder.path, "control")]),
+    async stop() {
+      cluster.stop();
+      await sidecars.stop();
+      for (const program of [gateway, control]) await program?.[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+  try {
+    await world.apply([...pkiDocuments(pki), ...base.gateway, ...sidecars.documents]);
+    return world;
+  } catch (error) {
+    await world.stop();
+    throw error;
+  }
+}
+
+async function planeOf(control: Program, folder: Folder): Promise<Plane & { readonly api: string }> {
+  const ready = await control.ready();
+  const token = (await Bun.file(String(ready["adminToken"])).text()).trim();
+  const api = `http://${ready["api"]}`;
+  return { api, client: new ControlClient({ url: api, token }), stream: String(ready["stream"]), folder };
+}
+
+/** Documents in and out, as a user has them; the slices of Services go along with them. */
+function documentsThrough(client: ControlClient, cluster: Cluster): Pick<World, "apply" | "delete" | "read"> {
+  return {
     async apply(manifests) {
       const documents = manifests.filter((each) => (each as Manifest).kind !== "Deployment");
       const text = textOf([...documents, ...cluster.slices(documents as Manifest[])]);
@@ -81,23 +102,7 @@ export async function startWorld(parts: { readonly mesh: boolean; readonly gatew
     async read({ kind, namespace, name }) {
       return (await client.resource(kind, namespace, name)).document as Readable;
     },
-    verb: (...words) =>
-      runBinary([...words, "--control", `http://${ready["api"]}`, "--data", join(folder.path, "control")]),
-    async stop() {
-      cluster.stop();
-      await sidecars.stop();
-      await gateway?.[Symbol.asyncDispose]();
-      await control[Symbol.asyncDispose]();
-      await folder[Symbol.asyncDispose]();
-    },
   };
-  try {
-    await world.apply([...pkiDocuments(pki), ...base.gateway, ...sidecars.documents]);
-    return world;
-  } catch (error) {
-    await world.stop();
-    throw error;
-  }
 }
 
 /** Documents of the suite; what only one kind of test needs is left out of runs without it. */

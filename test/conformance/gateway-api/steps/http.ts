@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { eventually } from "../../../harness/mod.ts";
 import { INFRA, MESH } from "../manifest.ts";
 import { type Answer, ask, type Door, openDoor } from "../wire.ts";
-import { askHttp2 } from "../wire2.ts";
+import { askHttp2 } from "../wire-http2.ts";
 import type { World } from "../world.ts";
 import { Differs, judge, type Sent, seenIn } from "./compare.ts";
 import { doorOf } from "./door.ts";
