@@ -92,6 +92,33 @@ test("operators pause, resume, promote and abort, and nobody starts twice", asyn
   expect((await scene.rollout("start", "web", "--to", "web-v3")).stderr).toContain("which has web-v1, web-v2");
 }, 60_000);
 
+test("what was promoted ends where the route is written anew, also with the weights from before", async () => {
+  await using scene = await startScene(ok("v2"));
+  await scene.mesh.apply(ROUTE);
+  await using traffic = startTraffic(scene.shop.outbound, toService("web"));
+  await scene.rollout("start", "web", "--to", "web-v2", "--interval", "1h");
+  expect((await scene.rollout("promote", "web")).stdout).toContain("Promoted");
+
+  await scene.mesh.apply(ROUTE);
+
+  await eventually(async () => {
+    const served = scene.second.requests.length;
+    await traffic.more(20);
+    return scene.second.requests.length === served;
+  });
+}, 60_000);
+
+test("a rollout whose route has gone is not promoted, and says why", async () => {
+  await using scene = await startScene(ok("v2"));
+  await scene.mesh.apply(ROUTE);
+  await scene.rollout("start", "web", "--to", "web-v2", "--interval", "1h");
+  await scene.rollout("pause", "web");
+  await scene.mesh.verb("delete", "httproute", "web");
+
+  expect((await scene.rollout("promote", "web")).stderr).toContain("the route or its rule is gone; abort it");
+  expect((await scene.rollout("abort", "web")).stdout).toContain("Aborted");
+}, 60_000);
+
 test("a route that its author changes under way is left to its author", async () => {
   await using scene = await startScene(ok("v2"));
   await scene.mesh.apply(ROUTE);

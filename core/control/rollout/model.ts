@@ -53,6 +53,10 @@ export interface RolloutRecord {
   /** Weights of the rule's backends in its document, and those that run instead. */
   readonly before: readonly number[];
   readonly weights: readonly number[];
+  /** The rule's backends, in their order. */
+  readonly backends: readonly string[];
+  /** The rule was written anew after the end: what stands there counts, even if it is what stood there before. */
+  readonly superseded?: true;
   readonly startedBy: string;
   readonly startedAt: number;
   readonly endedAt: number | null;
@@ -65,6 +69,6 @@ export function rolloutKey({ kind, namespace, route, rule }: RolloutPlan): strin
 }
 
 /** Weights while the rollout has a say; false: those of the document run. */
-export function isInForce({ state }: RolloutRecord): boolean {
-  return state !== "Aborted";
+export function isInForce({ state, superseded }: RolloutRecord): boolean {
+  return state !== "Aborted" && superseded !== true;
 }

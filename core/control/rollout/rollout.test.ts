@@ -77,15 +77,16 @@ test("the new backend gets its percentage, and the others keep their proportions
 
 test("weights of a rollout stand in the documents that are compiled, while the rule is what it was", () => {
   const document = route("[{name: v1, port: 80, weight: 1}, {name: v2, port: 80, weight: 0}]");
-  const compiled = (state: RolloutRecord["state"], before: readonly number[]) =>
-    (withWeights([document], [record(state, before)])[0] as RouteDocument).body.spec.rules[0]!.backendRefs.map(
-      ({ weight }) => weight,
-    );
+  const compiled = (state: RolloutRecord["state"], before: readonly number[], backends = ["/v1:80", "/v2:80"]) =>
+    (
+      withWeights([document], [record(state, before, backends)])[0] as RouteDocument
+    ).body.spec.rules[0]!.backendRefs.map(({ weight }) => weight);
 
   expect(compiled("Progressing", [1, 0])).toEqual([900, 100]);
   expect(compiled("Promoted", [1, 0])).toEqual([900, 100]);
   expect(compiled("Aborted", [1, 0])).toEqual([1, 0]);
   expect(compiled("Progressing", [2, 0])).toEqual([1, 0]);
+  expect(compiled("Promoted", [1, 0], ["/v2:80", "/v3:80"])).toEqual([1, 0]);
   expect(document.body.spec.rules[0]!.backendRefs[0]!.weight).toBe(1);
 });
 
@@ -122,7 +123,7 @@ function route(backendRefs: string): RouteDocument {
   return parseDocuments([{ file: "web.yaml", text }]).documents[0] as RouteDocument;
 }
 
-function record(state: RolloutRecord["state"], before: readonly number[]): RolloutRecord {
+function record(state: RolloutRecord["state"], before: readonly number[], backends: readonly string[]): RolloutRecord {
   const more = { reason: "", startedBy: "me", startedAt: 0, endedAt: null, steps: [] };
-  return { plan: PLAN, state, before, weights: [900, 100], ...more };
+  return { plan: PLAN, state, before, backends, weights: [900, 100], ...more };
 }

@@ -7,6 +7,8 @@ import { type Counted, Measurements, observed } from "./measurements.ts";
 import { type RolloutPlan, type RolloutRecord, type RolloutState, rolloutKey, type StepRecord } from "./model.ts";
 import { RolloutRefused } from "./refused.ts";
 import {
+  backendsOf,
+  isAsBefore,
   type RouteDocument,
   rewritten,
   routeOf,
@@ -80,7 +82,21 @@ export class Rollouts {
 
   /** The documents as they are to be compiled. */
   shape(documents: readonly Document[]): readonly Document[] {
+    this.#supersede(documents);
     return withWeights(documents, this.#records.values());
+  }
+
+  /** What was promoted holds until its author has written something else: going back to what was is no news to us, but to them. */
+  #supersede(documents: readonly Document[]): void {
+    for (const record of this.#records.values()) {
+      if (record.state !== "Promoted" || record.superseded === true) continue;
+      const found = foundIn(documents, record.plan);
+      if (found === null || isAsBefore(found.rule, record)) continue;
+      const superseded = { ...record, superseded: true } as const;
+      // At once: the documents that are compiled next must not have its weights.
+      this.#records.set(rolloutKey(record.plan), superseded);
+      this.#keep(superseded).catch((error) => this.#options.log.error(`Cannot keep a rollout: ${messageOf(error)}`));
+    }
   }
 
   measured(stream: object, counts: Measured): void {
@@ -95,10 +111,10 @@ export class Rollouts {
     const running = this.#records.get(key);
     if (running?.state === "Progressing" || running?.state === "Paused")
       throw new RolloutRefused(`Cannot start a rollout of ${key}: one is ${running.state}; promote or abort it first`);
-    const { before, to } = this.#beforeOf(plan);
+    const { before, backends, to } = this.#beforeOf(plan);
     const [first = 100] = plan.steps;
     const record: RolloutRecord = {
-      ...{ plan, before, startedBy, state: "Progressing", reason: "the first step", endedAt: null },
+      ...{ plan, before, backends, startedBy, state: "Progressing", reason: "the first step", endedAt: null },
       ...{ weights: weightsAt(before, to, first), startedAt: this.#options.clock.now(), steps: [] },
     };
     await this.#keep(record);
@@ -107,7 +123,7 @@ export class Rollouts {
     return this.#records.get(key)!;
   }
 
-  #beforeOf(plan: RolloutPlan): { readonly before: readonly number[]; readonly to: number } {
+  #beforeOf(plan: RolloutPlan): Pick<RolloutRecord, "before" | "backends"> & { readonly to: number } {
     const where = `${plan.kind} ${plan.namespace}/${plan.route}`;
     const document = routeOf(this.#options.documents(), plan);
     if (document === null) throw new RolloutRefused(`Cannot start a rollout: there is no ${where}`);
@@ -122,7 +138,7 @@ export class Rollouts {
       );
     if (names.length < 2)
       throw new RolloutRefused(`Cannot start a rollout: the rule has one backend; add the old one beside ${plan.to}`);
-    return { before: writtenWeights(found.rule), to };
+    return { before: writtenWeights(found.rule), backends: backendsOf(found.rule), to };
   }
 
   /** @throws {RolloutRefused} */
@@ -141,11 +157,10 @@ export class Rollouts {
 
   /** @throws {RolloutRefused} */
   async promote(key: string): Promise<RolloutRecord> {
-    return await this.#promote(
-      this.#inState(key, "promote", ["Progressing", "Paused"]),
-      "an operator promoted it",
-      "ended",
-    );
+    const record = this.#inState(key, "promote", ["Progressing", "Paused"]);
+    const changed = this.#changeOf(record);
+    if (changed !== null) throw new RolloutRefused(`Cannot promote the rollout of ${key}: ${changed}; abort it`);
+    return await this.#promote(record, "an operator promoted it", "ended");
   }
 
   /** @throws {RolloutRefused} */
@@ -193,9 +208,7 @@ export class Rollouts {
   }
 
   #found(plan: RolloutPlan) {
-    const document = routeOf(this.#options.documents(), plan);
-    const found = document === null ? null : ruleOf(document, plan.rule);
-    return document === null || found === null ? null : { document, ...found };
+    return foundIn(this.#options.documents(), plan);
   }
 
   /** Asks for the counts of all that is under way, and looks at it now and then. */
@@ -234,10 +247,10 @@ export class Rollouts {
   }
 
   /** What the author has changed under way, for people; null where the rule is what it was. */
-  #changeOf({ plan, before }: RolloutRecord): string | null {
-    const found = this.#found(plan);
+  #changeOf(record: RolloutRecord): string | null {
+    const found = this.#found(record.plan);
     if (found === null) return "the route or its rule is gone";
-    return writtenWeights(found.rule).join() === before.join() ? null : "the backends of the rule were changed";
+    return isAsBefore(found.rule, record) ? null : "the backends of the rule were changed";
   }
 
   async #judge(record: RolloutRecord, from: NonNullable<Active["from"]>): Promise<void> {
@@ -324,6 +337,12 @@ export class Rollouts {
     await this.#options.records.put(encodeURIComponent(key), record);
     this.#records.set(key, record);
   }
+}
+
+function foundIn(documents: readonly Document[], plan: RolloutPlan) {
+  const document = routeOf(documents, plan);
+  const found = document === null ? null : ruleOf(document, plan.rule);
+  return document === null || found === null ? null : { document, ...found };
 }
 
 /** Percent that the weights at hand give to the new backend. */

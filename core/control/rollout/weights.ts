@@ -32,6 +32,16 @@ export function writtenWeights(rule: Rule): readonly number[] {
   return rule.backendRefs.map(({ weight }) => weight);
 }
 
+/** The backends of a rule, in their order. */
+export function backendsOf(rule: Rule): readonly string[] {
+  return rule.backendRefs.map(({ namespace = "", name, port = 0 }) => `${namespace}/${name}:${port}`);
+}
+
+/** Whether a rule has the backends and the weights that it had when its rollout began. */
+export function isAsBefore(rule: Rule, { before, backends }: RolloutRecord): boolean {
+  return writtenWeights(rule).join() === before.join() && backendsOf(rule).join() === backends.join();
+}
+
 /** Clusters of the new backend, and of those it is compared with. */
 export function sidesOf(document: RouteDocument, rule: Rule, to: string): Record<"new" | "old", readonly string[]> {
   const clusters = rule.backendRefs.map(({ namespace = document.namespace, name, port = 0 }) =>
@@ -60,9 +70,10 @@ export function withWeights(documents: readonly Document[], rollouts: Iterable<R
   });
 }
 
-function withRuleWeights(document: RouteDocument, { plan, before, weights }: RolloutRecord): Document {
+function withRuleWeights(document: RouteDocument, rollout: RolloutRecord): Document {
+  const { plan, weights } = rollout;
   const found = ruleOf(document, plan.rule);
-  if (found === null || writtenWeights(found.rule).join() !== before.join()) return document;
+  if (found === null || !isAsBefore(found.rule, rollout)) return document;
   const backendRefs = found.rule.backendRefs.map((ref, i) => ({ ...ref, weight: weights[i]! }));
   const rules = document.body.spec.rules.map((rule, i) => (i === found.index ? { ...rule, backendRefs } : rule));
   return { ...document, body: { ...document.body, spec: { ...document.body.spec, rules } } } as Document;
