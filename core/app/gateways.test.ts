@@ -32,6 +32,19 @@ test("what is bound already is left alone; what is no more is shut before anythi
   expect(calls).toEqual(["shut default/a:81", "open 0.0.0.0:81 default/b:81"]);
 });
 
+test("a gateway that comes later does not take the place of one that serves, wherever its name stands", async () => {
+  const { ports, calls, follow } = setUp();
+  await follow([gateway("default/b", [80])]);
+  calls.length = 0;
+
+  await follow([gateway("default/a", [80, 81]), gateway("default/b", [80])]);
+
+  expect(calls).toEqual(["open 0.0.0.0:81 default/a:81"]);
+  expect(ports.problems).toMatchObject([
+    { gateway: "default/a", port: 80, problem: 'gateway "default/b" has 0.0.0.0:80 already' },
+  ]);
+});
+
 test("a port of TCP and one of UDP share a number", async () => {
   const { ports, follow } = setUp();
   const model = gatewayResource([

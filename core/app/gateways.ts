@@ -103,7 +103,11 @@ export class GatewayPorts {
   async #follow(model: SnapshotModel): Promise<void> {
     this.#retry?.cancel();
     if (this.#isClosed) return;
-    const wanted = wantedPorts(model, this.#choice);
+    const wanted = wantedPorts(
+      model,
+      this.#choice,
+      this.#open.map(({ plan }) => plan),
+    );
     await this.#shutOthers(wanted);
     const problems: GatewayProblem[] = [];
     for (const { plan, problem } of wanted) {
@@ -178,17 +182,21 @@ export function chosenGateways({ resources }: SnapshotModel, { names }: GatewayC
   return names.includes("*") ? models : models.filter(({ name }) => names.includes(name));
 }
 
-function wantedPorts(model: SnapshotModel, choice: GatewayChoice): readonly Wanted[] {
-  const taken = new Map<string, string>();
-  return chosenGateways(model, choice).flatMap((gateway) =>
-    plansOf(gateway, choice).map((plan) => {
-      const place = `${plan.hostname}:${plan.port}${plan.datagrams ? "/udp" : ""}`;
-      const owner = taken.get(place) ?? plan.gateway;
-      taken.set(place, owner);
-      if (plan.port > 65_535) return { plan, problem: `port ${plan.port} is none: the offset takes it over 65535` };
-      return { plan, problem: owner === plan.gateway ? null : `gateway "${owner}" has ${place} already` };
-    }),
-  );
+/** Of two gateways that want one place the one that has it keeps it, else the first gets it. */
+function wantedPorts(model: SnapshotModel, choice: GatewayChoice, open: readonly GatewayPlan[]): readonly Wanted[] {
+  const plans = chosenGateways(model, choice).flatMap((gateway) => plansOf(gateway, choice));
+  const kept = plans.filter((plan) => open.some((one) => isSamePlace(one, plan)));
+  const owners = new Map<string, string>();
+  for (const plan of [...kept, ...plans]) if (!owners.has(placeText(plan))) owners.set(placeText(plan), plan.gateway);
+  return plans.map((plan) => {
+    if (plan.port > 65_535) return { plan, problem: `port ${plan.port} is none: the offset takes it over 65535` };
+    const owner = owners.get(placeText(plan));
+    return { plan, problem: owner === plan.gateway ? null : `gateway "${owner}" has ${placeText(plan)} already` };
+  });
+}
+
+function placeText({ hostname, port, datagrams }: GatewayPlan): string {
+  return `${hostname}:${port}${datagrams ? "/udp" : ""}`;
 }
 
 function plansOf(
