@@ -22,6 +22,10 @@ export class Turns {
   get active(): number {
     return this.#active;
   }
+  /** Who comes now need not wait. */
+  get isFree(): boolean {
+    return this.#active < this.#max;
+  }
   get waiting(): number {
     return this.#waiting.length;
   }

@@ -252,6 +252,36 @@ describe("an attempt beside a slow one", () => {
     expect([saved.serving.active, lost.serving.active]).toEqual([0, 0]);
   });
 
+  test("that wins behind one that took too long, and then stalls, has a deadline too", () => {
+    const double = hedged({ backendTimeoutMs: 150, retry: { attempts: 1 } });
+    const stream = double.stream(WAY);
+    stream.begin({});
+    double.clock.advance(120);
+    const [slow, quick] = double.upstream.clients as [ClientDouble, ClientDouble];
+    double.clock.advance(60);
+    expect(slow.calls).toContain("abort");
+
+    head(double, quick, 200);
+    double.clock.advance(1_000);
+
+    expect([stream.status, stream.calls.at(-1), quick.calls.at(-1)]).toEqual([200, "abort", "abort"]);
+    expect(double.records()).toMatchObject([{ response_flags: "UT" }]);
+    expect([double.serving.active, ...inflight(double)]).toEqual([0, 0, 0]);
+  });
+
+  test("does not wait for a turn: where its cluster has none to give, there is none", () => {
+    const double = hedged({}, { requests: 1 });
+    const stream = double.stream(WAY);
+    stream.begin({});
+    double.clock.advance(120);
+    const [slow] = double.upstream.clients as [ClientDouble];
+
+    broken(double, slow);
+
+    expect(double.upstream.clients).toHaveLength(2);
+    expect(double.metric("mesh_hedges_total", { outcome: "refused" })).toBe(1);
+  });
+
   test("ends with the client that leaves, and with the request's deadline", () => {
     const [left, late] = [hedged(), hedged({ requestTimeoutMs: 500 })];
     const streams = [left, late].map((double) => {
@@ -272,8 +302,11 @@ describe("an attempt beside a slow one", () => {
     expect(streams[1]!.stream.status).toBe(504);
   });
 
-  function hedged(rule: object = {}): ServingDouble {
-    return servingDouble(snapshotOf(webResources(["127.0.0.1", "127.0.0.2"], { requestTimeoutMs: 0, hedge, ...rule })));
+  function hedged(rule: object = {}, limits: object = {}): ServingDouble {
+    const resources = webResources(["127.0.0.1", "127.0.0.2"], { requestTimeoutMs: 0, hedge, ...rule }).map((one) =>
+      one.kind === "cluster" ? { ...one, model: { ...one.model, limits } } : one,
+    );
+    return servingDouble(snapshotOf(resources));
   }
 });
 
@@ -289,11 +322,16 @@ function inflight({ mesh }: ServingDouble): number[] {
   return mesh.snapshot.clusterNamed("default/web:80")!.endpoints.map((endpoint) => endpoint.inflight);
 }
 
+function head({ serving }: ServingDouble, client: ClientDouble, status: number): void {
+  const exchange = client.exchange as MeshExchange;
+  exchange.response.status = status;
+  serving.response(exchange);
+}
+
 /** A whole answer of one upstream, as the codec tells it. */
-function answer({ serving }: ServingDouble, client: ClientDouble, status: number, text = ""): void {
-  const first = client.exchange as MeshExchange;
-  first.response.status = status;
-  serving.response(first);
+function answer(double: ServingDouble, client: ClientDouble, status: number, text = ""): void {
+  const { serving } = double;
+  head(double, client, status);
   const exchange = client.exchange as MeshExchange;
   if (exchange.upstream !== (client as never)) return;
   if (text !== "") serving.responseBody(exchange, Buffer.from(text), 0, text.length);

@@ -238,6 +238,7 @@ export class MeshExchange extends Exchange implements Waiter, TurnTaker, Filtera
     this.entry = null;
     this.port = 0;
     this.listener = "";
+    this.port = 0;
     this.service = "";
     this.changes = null;
     this.destination = "";

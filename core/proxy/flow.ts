@@ -238,7 +238,11 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
 
   /** Another attempt where that is safe, else the failure. */
   retryOr(exchange: MeshExchange, cause: RetryCause, sent: boolean, failure: Error): void {
-    if (this.#hedges.await(exchange, { cause, sent, failure })) return;
+    if (this.#hedges.await(exchange, { cause, sent, failure })) {
+      // It may be its own deadline that brought it here.
+      this.#arm(exchange, exchange.generation, this.#mesh.deadlines.recent);
+      return;
+    }
     const pauseMs = askAgain(exchange, cause, sent, this.#mesh);
     if (pauseMs < 0) this.rescue(failure, exchange);
     else this.#again(exchange, pauseMs);
@@ -317,6 +321,13 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
       exchange.held = policy.readsCalls && exchange.isGrpc && exchange.bodySent && response.find(Field.GrpcStatus) < 0;
       if (!exchange.held) this.#respond(exchange);
     }
+  }
+
+  /** What it waits for from here on is the answer of another attempt. */
+  won(exchange: MeshExchange): void {
+    const { generation } = exchange;
+    this.response(exchange);
+    this.#arm(exchange, generation, this.#mesh.deadlines.recent);
   }
 
   /** Another attempt is made instead of passing on what the rule takes for no answer. */

@@ -28,7 +28,8 @@ export interface HedgeFlow {
   copyFor(exchange: MeshExchange, stream: ServerStream): MeshExchange;
   serveCopy(copy: MeshExchange): void;
   ended(copy: MeshExchange): void;
-  response(exchange: MeshExchange): void;
+  /** An attempt beside it is its own now, and has answered. */
+  won(exchange: MeshExchange): void;
   retryOr(exchange: MeshExchange, cause: RetryCause, sent: boolean, failure: Error): void;
   dropAttempt(exchange: MeshExchange, outcome: Outcome): void;
   finish(exchange: MeshExchange, outcome: Outcome): number;
@@ -118,7 +119,7 @@ export class Hedges {
     exchange.stage = Stage.Forwarding;
     copy.attemptOpen = false;
     this.end(exchange);
-    this.#flow.response(exchange);
+    this.#flow.won(exchange);
   }
 
   /** Whatever still runs beside it is wanted no more. */
@@ -127,8 +128,9 @@ export class Hedges {
   }
 }
 
-/** Only what may be repeated, and whole, may be asked of two at once. */
+/** Only what may be repeated, and whole, may be asked of two at once; where it had to wait, nothing would be won. */
 function mayHedge(exchange: MeshExchange): boolean {
+  if (!exchange.cluster!.state.turns.isFree) return false;
   return isIdempotent(exchange) && !isBodyLost(exchange) && !exchange.request.upgrade && !exchange.held;
 }
 

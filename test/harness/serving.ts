@@ -299,9 +299,13 @@ export function servingDouble(snapshot: Snapshot): ServingDouble {
 }
 
 /** A snapshot of these resources, after `previous`. */
-export function snapshotOf(resources: readonly Resource[], plugins: ReadonlyMap<string, Plugin> = new Map()): Snapshot {
+export function snapshotOf(
+  resources: readonly Resource[],
+  plugins: ReadonlyMap<string, Plugin> = new Map(),
+  previous: Snapshot | null = null,
+): Snapshot {
   const events = { ejected() {}, returned() {} };
-  return buildSnapshot({ revision: "1-00000000", resources }, null, { plugins, scan: new PathScan(1), events });
+  return buildSnapshot({ revision: "1-00000000", resources }, previous, { plugins, scan: new PathScan(1), events });
 }
 
 /** Endpoints of `default/web`: what most tests call. */
