@@ -48,12 +48,21 @@ metadata: {name: web}
 spec: {targetRefs: [{group: "", kind: Service, name: web}], delay: {fixed: 3ms, percent: 30}}
 `;
 
+/** The same where nearly nothing may go on at once, connections wear out, and clients have sessions. */
+const CROWDED = `${BUSY.replace(
+  "compareMirrors: true",
+  `limits: {requests: 3, pending: 2, pendingTimeout: 15ms, requestsPerConnection: 5, connectionsPerEndpoint: 3}
+  timeouts: {backendRequest: 40ms, connectionAge: 30ms}`,
+).replace("backendRefs:", "sessionPersistence: {sessionName: s}, backendRefs:")}`;
+
 const PATHS: readonly (readonly [PathKind, string, string])[] = [
   [ONE_HOP, "by a plain rule", ""],
   [TWO_HOPS, "by a plain rule", ""],
   [SHARED_HOPS, "by a plain rule", ""],
   [ONE_HOP, "by a busy rule", BUSY],
   [SHARED_HOPS, "by a busy rule", BUSY],
+  [ONE_HOP, "by a crowded rule", CROWDED],
+  [SHARED_HOPS, "by a crowded rule", CROWDED],
 ];
 
 /**

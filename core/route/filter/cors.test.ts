@@ -30,6 +30,14 @@ test.each([
   expect(preflight(cors, origin)).toEqual([VARY]);
 });
 
+test("only the first star of an origin stands for something, and another breaks nothing", () => {
+  const cors = corsOf({ allowOrigins: ["https://**.a.com", "https://*.*.b.com", "https://*.c.com"] });
+
+  expect(answer(cors, "https://x.y.c.com")[0]).toBe("Access-Control-Allow-Origin: https://x.y.c.com");
+  for (const origin of ["https://x.a.com", "https://x.b.com", "https://xb.com"])
+    expect(answer(cors, origin)).toEqual(["Vary: Origin"]);
+});
+
 test("a star is said as such, and by the origin's name where there are credentials", () => {
   expect(answer(corsOf({ allowOrigins: ["*"] }), PAGE)).toEqual(["Access-Control-Allow-Origin: *"]);
   expect(answer(corsOf({ allowOrigins: ["*"], allowCredentials: true }), PAGE)).toEqual([

@@ -113,8 +113,8 @@ function originOf(head: RequestHead): string | null {
   return i < 0 ? null : head.valueText(i);
 }
 
-/** A star in the host stands for one label or more; scheme and host have no case. */
+/** A star in the host stands for one label or more, the first only: no origin has another. Scheme and host have no case. */
 function originPattern(origin: string): RegExp {
-  const escaped = origin.replace(/[.+?^${}()|[\]\\]/g, "\\$&");
-  return new RegExp(`^${escaped.replace("*", "[a-z0-9_.-]+")}$`, "i");
+  const escaped = origin.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  return new RegExp(`^${escaped.replace("\\*", "[a-z0-9_.-]+")}$`, "i");
 }

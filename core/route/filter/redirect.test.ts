@@ -39,9 +39,21 @@ test("path and prefix change, and the query goes along", () => {
   expect(location(path("ReplacePrefixMatch", "/new"), HTTP, "/old/x?")).toBe("http://shop.test/new/x?");
 });
 
-function location(model: Omit<RedirectModel, "status">, from: typeof HTTP, target: string, host = "shop.test"): string {
+test("what has no path is sent to the root, and no path is taken for a host", () => {
+  expect(location({}, HTTP, "*", "shop.test", "OPTIONS")).toBe("http://shop.test/");
+  expect(location({}, HTTP, "//evil.test/%2e%2e?//a")).toBe("http://shop.test//evil.test/%2e%2e?//a");
+  expect(location({}, HTTP, "http://shop.test?b=1")).toBe("http://shop.test/?b=1");
+});
+
+function location(
+  model: Omit<RedirectModel, "status">,
+  from: typeof HTTP,
+  target: string,
+  host = "shop.test",
+  method = "GET",
+): string {
   const head = new RequestHead();
-  const bytes = latin1(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  const bytes = latin1(`${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
   parseRequestHead(head, bytes, 0, bytes.length, DEFAULT_HEAD_LIMITS);
   return new Redirect({ ...model, status: 302 }).location(head, from, "/old".length);
 }

@@ -28,7 +28,9 @@ export class Redirect {
     const scheme = this.#model.scheme ?? (from.secure ? "https" : "http");
     const path = this.#path === null ? head.pathText() : this.#path.of(head, prefix);
     const query = head.hasQuery ? `?${head.queryText()}` : "";
-    return `${scheme}://${this.#host(head, from)}${portSuffix(scheme, this.#port(head, from))}${path}${query}`;
+    const origin = `${scheme}://${this.#host(head, from)}${portSuffix(scheme, this.#port(head, from))}`;
+    // "*" is no path, and would be part of the host.
+    return `${origin}${path.startsWith("/") ? path : "/"}${query}`;
   }
 
   #host(head: RequestHead, from: Entrance): string {

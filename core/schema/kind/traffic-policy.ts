@@ -27,7 +27,7 @@ const cookie = object({
   name: fieldName(),
   /** A cookie that is missing is set, and lasts so long; "0s": for the session of the browser. Left out: none is set. */
   ttl: optional(duration()),
-  path: optional(text("a path", (path) => /^\/[^;\s]*$/.test(path))),
+  path: optional(text("a path", (path) => /^\/[!-:<-~]*$/.test(path))),
 });
 
 const hashKey = object({
