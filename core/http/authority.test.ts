@@ -14,6 +14,7 @@ test.each([
   ["10-0-0-1.pod", "10-0-0-1.pod", 0],
   ["127.0.0.1:65535", "127.0.0.1", 65535],
   ["255.255.255.255", "255.255.255.255", 0],
+  [`${"a.".repeat(127)}b:1`, `${"a.".repeat(127)}b`, 1],
   ["[::]:1", "[::]", 1],
   ["[::1]", "[::1]", 0],
   ["[1::]", "[1::]", 0],
@@ -55,6 +56,7 @@ const NO_AUTHORITY = [
   "u:p@a",
   "\xe4",
   "a\t",
+  "a.".repeat(128),
   // Numbers that a resolver takes for an address: inet_aton() knows octal, hexadecimal and short forms.
   "1",
   "2130706433",

@@ -3,6 +3,8 @@ import type { RequestHead } from "./head.ts";
 
 const BRACKET = 0x5b;
 const BRACKET_END = 0x5d;
+/** No name of the DNS is longer (RFC 1123, section 2.1): whoever looks it up, or remembers it, may count on that. */
+const MAX_NAME_BYTES = 255;
 
 /**
  * Reads host[:port] into the head; false where it is anything else. No
@@ -28,7 +30,7 @@ export function parseAuthority(head: RequestHead, bytes: Uint8Array, start: numb
 function nameEnd(bytes: Uint8Array, start: number, end: number): number {
   let p = start;
   while (p < end && HOST[bytes[p]!] === 1) p++;
-  if (p === start) return -1;
+  if (p === start || p - start > MAX_NAME_BYTES) return -1;
   const last = lastLabel(bytes, start, p);
   if (isDigit(bytes[last]!) && isNumber(bytes, last, p) && !isIpv4(bytes, start, p)) return -1;
   return p;

@@ -38,6 +38,16 @@ test("more clients than there may be lose their datagrams, which are counted", a
   expect([datagrams.sessions, limit.open]).toEqual([0, 0]);
 });
 
+test("clients of one listener take no more than half of what may be open, as their addresses may be made up", async () => {
+  await using app = await startSink();
+  const { datagrams, limit } = serving(app.port, { open: 0, max: 6 });
+
+  for (let port = 1001; port < 1010; port++) datagrams.received(Buffer.from("a"), port, "127.0.0.1");
+
+  expect([datagrams.sessions, limit.open]).toEqual([3, 3]);
+  datagrams.stop();
+});
+
 test("a client whose endpoint is gone from its cluster gets another", async () => {
   await using one = await startSink();
   await using two = await startSink();

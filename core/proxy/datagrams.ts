@@ -78,7 +78,9 @@ export class Datagrams {
 
   #begin(port: number, address: string): Session | null {
     const { mesh, way, limit } = this.#options;
-    if (this.#count >= MAX_SESSIONS || limit.open >= limit.max) return this.#drop("too many sessions");
+    // A sender can be made up: half of what may be open is left to connections, which cannot.
+    const most = Math.min(MAX_SESSIONS, Math.max(1, limit.max >> 1));
+    if (this.#count >= most || limit.open >= limit.max) return this.#drop("too many sessions");
     const rules = way.rules(mesh);
     if (typeof rules === "string") return this.#drop(rules);
     const session = new Session(this, this.#factsOf(port, address), rules.find(""), port);

@@ -26,6 +26,19 @@ test("a star stands for no empty label, and a suffix begins at a dot", () => {
   expect(["example.com", ".example.com", "badexample.com", "com", "", "."].map(find)).toEqual(Array(6).fill(null));
 });
 
+test("a host of many labels is not read once for each of them", () => {
+  const host = Buffer.from(`${"b.".repeat(1_000)}example.com`);
+  let reads = 0;
+  const get = (bytes: Buffer, key: string | symbol): unknown => {
+    reads++;
+    return Reflect.get(bytes, key, bytes);
+  };
+  const counted = new Proxy(host, { get });
+
+  expect(table.get(counted, 0, host.length)).toBe("wide");
+  expect(reads).toBeLessThan(host.length * 3);
+});
+
 test("a table without wildcards finds whole names only", () => {
   const plain = new HostTable([["example.com", 1]], 7);
 

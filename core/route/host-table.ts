@@ -12,6 +12,8 @@ export class HostTable<V> {
   readonly #exact: ByteTable<V>;
   /** By the suffix behind the star, with its dot; null without any: most tables have none. */
   readonly #wild: ByteTable<V> | null;
+  /** Of the suffixes: what is longer is none of them, and is not looked at. */
+  readonly #longest: number;
 
   /** Of two equal names the first counts. */
   constructor(entries: readonly (readonly [host: string, value: V])[], seed: number) {
@@ -22,6 +24,7 @@ export class HostTable<V> {
       exact.map(([host, value]) => [latin1(host), value] as const),
       options,
     );
+    this.#longest = wild.reduce((most, [host]) => Math.max(most, host.length - 1), 0);
     this.#wild =
       wild.length === 0
         ? null
@@ -40,7 +43,7 @@ export class HostTable<V> {
 
   /** The longest suffix first: the star stands for one character at least. */
   #under(wild: ByteTable<V>, bytes: Buffer, start: number, end: number): V | null {
-    for (let i = start + 1; i < end; i++) {
+    for (let i = Math.max(start + 1, end - this.#longest); i < end; i++) {
       if (bytes[i] !== DOT) continue;
       const found = wild.get(bytes, i, end);
       if (found !== null) return found;
