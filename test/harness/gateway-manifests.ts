@@ -43,7 +43,7 @@ export function compiled(...parts: readonly (string | Options)[]) {
         return found;
       },
       set: (name: string) => statusOf<ListenerSetStatus>("ListenerSet", name),
-      route: (name: string) => statusOf<RouteStatus>("HTTPRoute", name),
+      route: (name: string, kind = "HTTPRoute") => statusOf<RouteStatus>(kind, name),
     },
   };
 }

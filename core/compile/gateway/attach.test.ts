@@ -106,6 +106,28 @@ test("the older route goes first, then the one whose name does", () => {
   expect(rules.map(({ id, order }) => `${order} ${id.split("/")[2]}`)).toEqual(["0 old", "1 new", "2 a", "3 b"]);
 });
 
+test("requests and calls share no host of a listener: the older route stays, the other says which", () => {
+  const calls = (name: string, hostnames: string, time: string) =>
+    `{apiVersion: ${API}, kind: GRPCRoute, metadata: {name: ${name}, creationTimestamp: "${time}"}, spec: {parentRefs: [{name: edge}], hostnames: ${hostnames}, rules: [{}]}}`;
+  const { status } = compiled(
+    gatewayOf("edge", [listener("http", "HTTP", 80)]),
+    route("web", {
+      parentRefs: "[{name: edge}]",
+      hostnames: '["*.example"]',
+      metadata: 'creationTimestamp: "2026-02-01T00:00:00Z"',
+    }),
+    calls("newer", "[a.example]", "2026-03-01T00:00:00Z"),
+    calls("elsewhere", "[a.test]", "2026-03-01T00:00:00Z"),
+  );
+  const [refused] = status.route("newer", "GRPCRoute").parents[0]!.conditions;
+
+  expect(told([refused!])).toEqual(["Accepted False Conflicted"]);
+  expect(refused!.message).toBe("HTTPRoute default/web has these hosts there, and is older");
+  expect(told(status.route("elsewhere", "GRPCRoute").parents[0]!.conditions)[0]).toBe("Accepted True Accepted");
+  expect(told(status.route("web").parents[0]!.conditions)[0]).toBe("Accepted True Accepted");
+  expect(status.gateway("edge").listeners[0]?.attachedRoutes).toBe(2);
+});
+
 test("connections go by port, and by server name where there is one", () => {
   const backends = "rules: [{backendRefs: [{name: web, port: 80}]}]";
   const gatewayApi = "gateway.networking.k8s.io";

@@ -5,7 +5,7 @@ import type { CompiledRoute } from "../route.ts";
 import { type AnyRoute, GATEWAY_GROUP, type ParentRef } from "../route-document.ts";
 import { referenceOf, resolvedRefs } from "../service-parent.ts";
 import { finding, type RouteParent } from "../status.ts";
-import { commonHosts } from "./hostname.ts";
+import { commonHosts, hostsOverlap } from "./hostname.ts";
 import type { Listener, Problem } from "./model.ts";
 import type { Namespaces } from "./namespace.ts";
 
@@ -116,8 +116,30 @@ class Attaching implements Attached {
     const attachments = allowing
       .map((listener) => [listener, isByHost(listener) ? commonHosts(listener.hostname, hosts) : [""]] as const)
       .filter(([, common]) => common.length > 0);
-    if (attachments.length > 0) return { attachments };
-    return { reason: "NoMatchingListenerHostname", message: `No listener is for ${hosts.join(" or ")}` };
+    if (attachments.length === 0)
+      return { reason: "NoMatchingListenerHostname", message: `No listener is for ${hosts.join(" or ")}` };
+    const free = attachments.filter(([listener, common]) => this.#ownerOf(listener, route, common) === null);
+    if (free.length > 0) return { attachments: free };
+    const [[listener, common]] = attachments as [(typeof attachments)[number]];
+    const { kind, namespace, name } = this.#ownerOf(listener, route, common)!;
+    return { reason: "Conflicted", message: `${kind} ${namespace}/${name} has these hosts there, and is older` };
+  }
+
+  /**
+   * The route that keeps another one out: requests and calls do not share a
+   * host (GRPCRoute, `hostnames`); the older of both stays, and routes come in
+   * that order.
+   */
+  #ownerOf(listener: Listener, { kind }: AnyRoute, hosts: readonly string[]): AnyRoute | null {
+    const other = kind === "HTTPRoute" ? "GRPCRoute" : kind === "GRPCRoute" ? "HTTPRoute" : null;
+    if (other === null) return null;
+    const found = this.at
+      .get(listener)
+      ?.find(
+        ({ attached, hosts: theirs }) =>
+          attached.route.kind === other && theirs.some((host) => hosts.some((own) => hostsOverlap(host, own))),
+      );
+    return found?.attached.route ?? null;
   }
 
   #allows({ kinds, spec, owner }: Listener, { kind, namespace }: AnyRoute): boolean {
