@@ -248,7 +248,7 @@ function reachableAddress(host: string): string {
 }
 
 /** A workload's labels in metrics and logs. */
-export function selfOf(flags: ServingFlags): ProxyOptions["self"] {
+function selfOf(flags: ServingFlags): ProxyOptions["self"] {
   const { name, namespace, version } = flags;
   return name === null ? null : { name, namespace, app: name, version: version ?? "" };
 }

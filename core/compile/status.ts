@@ -96,7 +96,7 @@ export function conditionsOf(document: Document, findings: readonly Finding[]): 
 }
 
 /** `metadata.generation`; 1 where nobody counts. */
-export function generationOf({ body }: Document): number {
+function generationOf({ body }: Document): number {
   const { generation } = body.metadata;
   return typeof generation === "number" && Number.isInteger(generation) ? generation : 1;
 }

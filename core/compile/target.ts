@@ -34,7 +34,7 @@ export function serviceTarget({ namespace, name }: Pick<Service, "namespace" | "
 }
 
 /** Key of a route, or of one rule of it by name. */
-export function routeTarget({ kind, namespace, name }: Pick<Route, "kind" | "namespace" | "name">, rule = ""): string {
+function routeTarget({ kind, namespace, name }: Pick<Route, "kind" | "namespace" | "name">, rule = ""): string {
   return `${kind}/${namespace}/${name}/${rule}`;
 }
 

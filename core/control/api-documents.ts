@@ -24,15 +24,22 @@ export function addDocuments(api: Api, sources: ApiSources): void {
     need(c.get("caller"), "viewer");
     return c.json(await submit(c, sources, true));
   });
-  api.get("/v1/resources/:kind?/:namespace?/:name?", (c) => {
+  api.get("/v1/resources/:kind?/:namespace?/:name?", async (c) => {
     const secrets = c.req.query("secrets") === "true";
     need(c.get("caller"), secrets ? "admin" : "viewer");
-    return c.json(show(sources, c.req.param(), secrets));
+    const shown = show(sources, c.req.param(), secrets);
+    if (secrets && "document" in shown)
+      await sources.audit.write({ who: c.get("caller").name, action: "show secret", target: targetOf(shown) });
+    return c.json(shown);
   });
   api.delete("/v1/resources/:kind/:namespace/:name?", async (c) => {
     need(c.get("caller"), "operator");
     return c.json(await remove(c, sources));
   });
+}
+
+function targetOf({ kind, namespace, name }: ResourceRow): string {
+  return [kind, namespace, name].filter((part) => part !== "").join("/");
 }
 
 async function submit(c: Context<ApiEnv>, sources: ApiSources, dryRun: boolean): Promise<ApplyResult> {

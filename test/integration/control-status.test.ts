@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import type { Condition, GatewayStatus, RouteStatus } from "../../core/compile/status.ts";
 import { ControlClient } from "../../core/control/client/mod.ts";
 import { type TestControl, testControl, testProxy } from "../harness/control.ts";
@@ -133,6 +134,9 @@ test("what a Secret holds is told to administrators who ask, and to nobody else"
   await expect(others.resource("Secret", "default", "pair", true)).rejects.toThrow("admin is needed");
   const open = (await mesh.client.resource("Secret", "default", "pair", true)).document;
   expect(open).toMatchObject({ stringData });
+  const audit = await Bun.file(join(mesh.data, "audit.log")).text();
+  expect(audit.match(/"show secret".*/g)).toEqual(['"show secret","target":"Secret/default/pair"}']);
+  expect(audit).not.toContain("PRIVATE");
   expect(mesh.lines.some((line) => line.includes("PRIVATE"))).toBe(false);
 });
 

@@ -41,7 +41,7 @@ export function attachRoutes(
 }
 
 /** What is meant by a parentRef to a Gateway or a ListenerSet, or null for another kind. */
-export function parentKey(route: AnyRoute, { group, kind, namespace, name }: ParentRef): string | null {
+function parentKey(route: AnyRoute, { group, kind, namespace, name }: ParentRef): string | null {
   if (group !== GATEWAY_GROUP || (kind !== "Gateway" && kind !== "ListenerSet")) return null;
   return documentKey({ kind, namespace: namespace ?? route.namespace, name });
 }

@@ -72,7 +72,7 @@ export function isGatewayAccepted(facts: GatewayFacts): boolean {
   return acceptedGateway(facts).status === "True";
 }
 
-export function isGatewayProgrammed(facts: GatewayFacts): boolean {
+function isGatewayProgrammed(facts: GatewayFacts): boolean {
   return programmedGateway(facts).status === "True";
 }
 

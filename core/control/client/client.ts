@@ -48,7 +48,7 @@ export interface ClientOptions {
   readonly url: string;
   /** API token; null asks only what is open to all. */
   readonly token: string | null;
-  /** @default 10 s */
+  /** @default 10 s to look, a minute to change something: it is compiled with all that runs before it is answered. */
   readonly timeoutMs?: number;
 }
 
@@ -156,7 +156,7 @@ export class ControlClient {
   }
 
   async #fetch(method: string, path: string, body?: object): Promise<Response> {
-    const { url, token, timeoutMs = 10_000 } = this.#options;
+    const { url, token, timeoutMs = method === "GET" ? 10_000 : 60_000 } = this.#options;
     const headers: Record<string, string> = { accept: "application/json" };
     if (token !== null) headers["authorization"] = `Bearer ${token}`;
     if (body !== undefined) headers["content-type"] = "application/json";

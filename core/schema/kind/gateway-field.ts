@@ -80,7 +80,7 @@ const expression = object({
 });
 
 /** What labels a thing must have (meta/v1 LabelSelector); an empty one finds all. */
-export const labelSelector = object({
+const labelSelector = object({
   matchLabels: withDefault(record(text("text (put it in quotes)")), {}),
   matchExpressions: withDefault(z.array(expression), []),
 });
