@@ -153,10 +153,7 @@ export class ProxyStream implements LinkReader {
         this.#nack(readJson<Nack>(payload));
         return;
       case Frame.Gateways:
-        this.gateways = readGateways(readJson<Partial<GatewaysMessage>>(payload)).filter(({ name }) =>
-          this.#serves(name),
-        );
-        this.#host.reported(this);
+        this.#report(readGateways(readJson<Partial<GatewaysMessage>>(payload)));
         return;
       case Frame.Want:
         this.#want(readHosts(readJson<HostsMessage>(payload).hosts));
@@ -237,6 +234,14 @@ export class ProxyStream implements LinkReader {
     });
     this.#host.answered(this);
     this.push();
+  }
+
+  /** All that runs is compiled for another report: the same one again is none. */
+  #report(told: readonly GatewayReport[]): void {
+    const own = told.filter(({ name }) => this.#serves(name));
+    if (Bun.deepEquals(own, this.gateways)) return;
+    this.gateways = own;
+    this.#host.reported(this);
   }
 
   /** Of Gateways that it was not let in to serve a proxy has nothing to say. */

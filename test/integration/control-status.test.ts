@@ -173,13 +173,19 @@ test("a proxy that says what it has bound as soon as it subscribes is heard, and
   await apply(mesh, EDGE);
   const control = mesh.control.addresses.stream;
   const token = await mesh.token("edge", { gateways: ["default/edge"] });
-  const bound = { name: "default/edge", addresses: ["127.0.0.7"], problems: [] };
+  const problems = [{ port: 80, address: "127.0.0.7", problem: "it is taken" }];
+  const bound = { name: "default/edge", addresses: ["127.0.0.7"], problems };
   await using proxy = testProxy({ control, token, gateways: ["default/edge"] });
 
   proxy.discovery.report([bound]);
 
   await eventually(async () => expect((await mesh.client.status()).proxies[0]?.gateways).toEqual([bound]));
   expect(proxy.lines.filter((line) => line.includes("lost the control plane"))).toEqual([]);
+  // Said again, and of Gateways that are none of its business, it changes nothing.
+  proxy.discovery.report([bound, { ...bound, name: "default/other" }]);
+  proxy.discovery.report([bound]);
+  await proxy.discovery.want("later.default");
+  expect(mesh.lines.filter((line) => line.includes("a gateway port is not served"))).toHaveLength(1);
 });
 
 test("a proxy whose token was not for a Gateway is not let in to serve it", async () => {

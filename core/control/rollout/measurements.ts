@@ -13,14 +13,24 @@ const BUCKETS = CLUSTER_MS_BOUNDS.length + 1;
 
 /** Sums what proxies tell: each counts up for as long as its stream lasts, and what it told stays when it goes. */
 export class Measurements {
-  readonly #last = new WeakMap<object, Map<string, ClusterCounts>>();
+  #wanted: ReadonlySet<string> = new Set();
+  #last = new WeakMap<object, Map<string, ClusterCounts>>();
   readonly #sums = new Map<string, { successes: number; failures: number; durations: Float64Array }>();
 
-  /** Takes what a stream told; numbers that are none count nothing. */
+  /** Counts these clusters from now on, and forgets all others. */
+  want(clusters: readonly string[]): void {
+    this.#wanted = new Set(clusters);
+    for (const name of this.#sums.keys()) if (!this.#wanted.has(name)) this.#sums.delete(name);
+    this.#last = new WeakMap();
+  }
+
+  /** Takes what a stream told of the clusters that are wanted: a proxy may name any others, without end. */
   add(stream: object, { clusters }: Measured): void {
     const before = this.#last.get(stream) ?? new Map<string, ClusterCounts>();
     this.#last.set(stream, before);
-    for (const [name, counts] of Object.entries(clusters)) {
+    for (const name of this.#wanted) {
+      const counts = clusters[name];
+      if (counts === undefined) continue;
       const last = before.get(name);
       before.set(name, counts);
       // What it had counted before anybody asked belongs to no step.

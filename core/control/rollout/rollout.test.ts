@@ -41,6 +41,7 @@ test("latency is compared at nine of ten requests, and a millisecond is nothing"
 
 test("what proxies had counted before they were asked belongs to nobody, and a stream that ends takes nothing back", () => {
   const measurements = new Measurements();
+  measurements.want(["v2"]);
   const [first, second] = [{}, {}];
   measurements.add(first, counts(100, 50));
   measurements.add(second, counts(0, 0));
@@ -53,8 +54,26 @@ test("what proxies had counted before they were asked belongs to nobody, and a s
   expect(observed(from, measurements.of(["v2", "unknown"]))).toMatchObject({ requests: 16, failures: 1 });
 });
 
+test("clusters that nobody asked for are not counted, and those that are no more asked for are forgotten", () => {
+  const measurements = new Measurements();
+  const stream = {};
+  measurements.want(["v1"]);
+  measurements.add(stream, counts(0, 0));
+  measurements.add(stream, counts(10, 0));
+  expect(measurements.of(["v2"]).successes).toBe(0);
+
+  measurements.want(["v2"]);
+  measurements.add(stream, counts(20, 0));
+  measurements.add(stream, counts(25, 0));
+  expect(measurements.of(["v2"]).successes).toBe(5);
+  measurements.want([]);
+
+  expect(measurements.of(["v2"]).successes).toBe(0);
+});
+
 test("quantiles are those of the requests in between", () => {
   const measurements = new Measurements();
+  measurements.want(["v2"]);
   const stream = {};
   measurements.add(stream, counts(0, 0));
   const from = measurements.of(["v2"]);

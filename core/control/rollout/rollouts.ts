@@ -218,7 +218,9 @@ export class Rollouts {
       const found = this.#found(plan);
       return found === null ? [] : Object.values(sidesOf(found.document, found.rule, plan.to)).flat();
     });
-    this.#options.measure({ clusters: [...new Set(clusters)].sort(), everyMs: LOOK_MS });
+    const wanted = [...new Set(clusters)].sort();
+    this.#measurements.want(wanted);
+    this.#options.measure({ clusters: wanted, everyMs: LOOK_MS });
     if (progressing.length === 0) this.close();
     else this.#timer ??= this.#options.clock.every(LOOK_MS, () => void this.#look());
   }
