@@ -61,6 +61,20 @@ test("a bad change is logged with its place, and what ran before runs on", async
   });
 });
 
+test("what runs without effect is told as a warning when it is applied, and beside what is wrong", async () => {
+  await using folder = temporaryFolder();
+  const warning = problemOf("a.yaml", "serves nothing", { line: 2, column: 1, severity: "warning" });
+  const refused = { ...bad(1), problems: [warning, ...bad(1).problems] };
+  using files = source(folder, [{ ...good("a"), problems: [warning] }, refused]);
+
+  await files.start();
+  expect(files.lines).toMatchObject([{ level: "warn", message: "serves nothing", file: "a.yaml", line: 2 }]);
+  await folder.write("a.yaml", "bad");
+
+  await files.until(() => files.lines.length === 4);
+  expect(files.lines.slice(2).map(({ level }) => level)).toEqual(["warn", "error"]);
+});
+
 test("a change that means the same is not applied again", async () => {
   await using folder = temporaryFolder();
   using files = source(folder, [good("a"), good("a"), good("b")]);

@@ -78,7 +78,7 @@ class Files implements FileSource {
     this.#watched = watch({ root: directory, clock, load: () => printOf(directory), isSame, onChange, first });
   }
 
-  /** Compiles and applies; false where that gives what runs already. */
+  /** Compiles, applies, and tells what has no effect; false where that gives what runs already. */
   async #run(): Promise<boolean> {
     const { directory, compile, apply } = this.#options;
     const { resources, blobs, problems } = await compile(directory);
@@ -92,7 +92,15 @@ class Files implements FileSource {
     this.#blobs = blobs;
     this.#sequence++;
     this.revision = revision;
+    // What runs without effect, a listener whose certificate cannot be used for one, is told nowhere else.
+    this.#tell(problems);
     return true;
+  }
+
+  #tell(problems: readonly Problem[]): void {
+    const { log } = this.#options;
+    for (const problem of problems)
+      log[problem.severity === "error" ? "error" : "warn"](problem.message, place(problem));
   }
 
   async #change(): Promise<void> {
@@ -102,8 +110,7 @@ class Files implements FileSource {
       if (await this.#run()) log.info("configuration reloaded", { revision: this.revision, before });
     } catch (error) {
       log.error("configuration refused, the one before serves on", { revision: before, reason: messageOf(error) });
-      if (error instanceof ManifestsRefused)
-        for (const problem of error.problems) log.error(problem.message, { ...place(problem) });
+      if (error instanceof ManifestsRefused) this.#tell(error.problems);
     }
   }
 

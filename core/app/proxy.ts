@@ -425,6 +425,8 @@ class MeshProxy implements RunningProxy, DataPlane {
 
   async drain(deadlineMs: number): Promise<number> {
     this.#isDraining = true;
+    // A change, or a port that comes free, opens nothing that is to be drained again.
+    this.#gateways?.close();
     const { log } = this.#options;
     const late = (await this.#discovery?.withdraw(deadlineMs / 2).catch(() => [])) ?? [];
     if (late.length > 0) log.warn("some proxies have not confirmed the withdrawal", { proxies: late.join(",") });

@@ -165,6 +165,32 @@ describe("a gateway from files", () => {
     expect(setUp.backend.requests.length).toBe(seen + 1);
   }, 30_000);
 
+  test("opens nothing any more while it drains, and finishes what is under way", async () => {
+    await using folder = temporaryFolder();
+    const [port, later, gate] = [freePort(), freePort(), Promise.withResolvers<void>()];
+    await using slow = await startBackend(async (asked, to) => {
+      await gate.promise;
+      await ok("at last")(asked, to);
+    });
+    const config = `${routeYaml("web")}${outsideYaml("web", slow.port)}${secretYaml(setUp.pair)}`;
+    const https = freePort();
+    await folder.write("config/all.yaml", `${gatewayYaml({ http: port, https })}${config}`);
+    await using program = await gatewayFrom(folder, ["--gateway", "*"]);
+    await program.ready();
+    const held = request(port, { fields: [["Host", HOST]] });
+    await eventually(() => slow.requests.length === 1);
+
+    program.kill("SIGTERM");
+    await eventually(async () => (await request(port, { fields: [["Host", HOST]] }).catch(() => null)) === null);
+    await folder.write("config/all.yaml", `${gatewayYaml({ http: port, https }, later)}${config}`);
+    await eventually(() => program.stderr.includes("configuration reloaded"));
+    gate.resolve();
+
+    expect((await held).text).toBe("at last");
+    expect(await program.exited).toBe(0);
+    expect(program.stderr).not.toContain(`127.0.0.1:${later}`);
+  }, 30_000);
+
   test("that no manifest has is told with those that there are", async () => {
     await using folder = temporaryFolder();
     await folder.write("config/all.yaml", gatewayYaml({ http: 80, https: 443 }));
