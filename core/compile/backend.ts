@@ -1,7 +1,7 @@
 import { isByRequest } from "./external.ts";
 import type { ReferenceGrants } from "./reference.ts";
 import { type AnyRoute, GATEWAY_GROUP } from "./route-document.ts";
-import { portCluster, type Service, type ServicePort } from "./service.ts";
+import { clusterName, portCluster, type Service, type ServicePort } from "./service.ts";
 
 /** A reference to a backend, its defaults filled in. */
 export interface BackendObject {
@@ -100,6 +100,12 @@ function partsOf(ref: BackendObject): readonly [service: string, subset: string]
   if (!isSubset(ref)) return [ref.name, ""];
   const [service = "", subset = ""] = ref.name.split(".");
   return [service, subset];
+}
+
+/** The cluster of a reference that requests go to, whether it is there or not. */
+export function backendCluster(ref: BackendObject, ownNamespace: string): string {
+  const [name, subset] = partsOf(ref);
+  return clusterName({ namespace: ref.namespace ?? ownNamespace, name }, ref.port ?? 0, subset);
 }
 
 function clusterAt(service: Service, wanted: number | undefined, subset: string, route: AnyRoute): Resolved {

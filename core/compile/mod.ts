@@ -3,6 +3,7 @@
  * manifests, read and watched.
  * @module
  */
+export { backendCluster } from "./backend.ts";
 export { type CompileOptions, compile, isRunnable } from "./compile.ts";
 export type { AddressBook } from "./gateway/address.ts";
 export type { BoundReport } from "./gateway/bound.ts";
@@ -13,6 +14,5 @@ export { readPacked } from "./manifest/extism.ts";
 export { type LoadedModules, loadModules, type ModuleSources, readBeside } from "./manifest/module.ts";
 export { watchDirectory } from "./manifest/watch.ts";
 export type { Compiled, Module, RegisteredPort, Registration } from "./model.ts";
-export { clusterName } from "./service.ts";
 export type { Condition, DocumentStatus } from "./status.ts";
 export type { Watched } from "./watch/mod.ts";

@@ -15,6 +15,25 @@ spec:
         - { name: web-v2, port: 80, weight: 0 }
 `;
 const SERVICES = ["web", "web-v1", "web-v2"].map((name) => serviceYaml(name)).join("\n---\n");
+/** The same two as one Service in two parts. */
+const SUBSETS = `${serviceYaml("both", "group: both")}---
+apiVersion: mesh.dev/v1
+kind: TrafficPolicy
+metadata: { name: both }
+spec:
+  targetRefs: [{ kind: Service, name: both }]
+  subsets: [{ name: first, labels: { part: first } }, { name: second, labels: { part: second } }]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: both }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: both }]
+  rules:
+    - backendRefs:
+        - { group: mesh.dev, kind: Subset, name: both.first, port: 80, weight: 1 }
+        - { group: mesh.dev, kind: Subset, name: both.second, port: 80, weight: 0 }
+`;
 const QUICK = ["--interval", "600ms", "--min-requests", "10"];
 /** A busy machine is no reason against a version. */
 const SURE = [...QUICK, "--max-latency", "9999"];
@@ -60,6 +79,20 @@ test("a version that fails gets nothing any more, and the record says why", asyn
     await traffic.more(100);
     return scene.second.requests.length === served;
   });
+}, 60_000);
+
+test("a subset of a Service is a version too", async () => {
+  await using scene = await startScene(ok("v2"));
+  await scene.mesh.apply(SUBSETS);
+  await using traffic = startTraffic(scene.shop.outbound, toService("both"));
+
+  const run = await scene.rollout("start", "both", "--to", "both.second", "--steps", "50,100", ...SURE, "--wait");
+
+  expect(run.stdout).toContain("Promoted");
+  const [row] = await scene.mesh.client.rollouts();
+  expect(row!.steps[0]!.new!.requests).toBeGreaterThanOrEqual(10);
+  await traffic.stop();
+  expect(traffic.failures).toEqual([]);
 }, 60_000);
 
 test("a version that is slower than the old goes back", async () => {
@@ -135,8 +168,9 @@ async function startScene(script: Script) {
   const mesh: TestMesh = await startMesh({ config: SERVICES });
   const first = await startBackend(ok("v1"));
   const second = await startBackend(script);
-  await mesh.join("web-v1", { port: first.port });
-  await mesh.join("web-v2", { port: second.port });
+  const labels = (part: string): readonly string[] => ["--label", "group=both", "--label", `part=${part}`];
+  await mesh.join("web-v1", { port: first.port, flags: labels("first") });
+  await mesh.join("web-v2", { port: second.port, flags: labels("second") });
   const shop = await mesh.join("shop");
   await mesh.settled();
   return {

@@ -4,7 +4,7 @@ import { CLUSTER_MS_BOUNDS } from "../../telemetry/mod.ts";
 import { judge } from "./judge.ts";
 import { Measurements, observed } from "./measurements.ts";
 import type { Observation, RolloutPlan, RolloutRecord } from "./model.ts";
-import { type RouteDocument, rewritten, weightsAt, withWeights } from "./weights.ts";
+import { type RouteDocument, rewritten, sidesOf, weightsAt, withWeights } from "./weights.ts";
 
 const PLAN: RolloutPlan = {
   ...{ kind: "HTTPRoute", namespace: "default", route: "web", rule: "0", to: "v2", steps: [10, 100], intervalMs: 1000 },
@@ -107,6 +107,17 @@ test("weights of a rollout stand in the documents that are compiled, while the r
   expect(compiled("Progressing", [2, 0])).toEqual([1, 0]);
   expect(compiled("Promoted", [1, 0], ["/v2:80", "/v3:80"])).toEqual([1, 0]);
   expect(document.body.spec.rules[0]!.backendRefs[0]!.weight).toBe(1);
+});
+
+test("the sides of a rollout are clusters as proxies know them, those of subsets too", () => {
+  const document = route(
+    "[{name: web, port: 80}, {group: mesh.dev, kind: Subset, name: web.v2, port: 80}, {name: a, namespace: b, port: 81}]",
+  );
+
+  expect(sidesOf(document, document.body.spec.rules[0]!, "web.v2")).toEqual({
+    new: ["default/web:80/v2"],
+    old: ["default/web:80", "b/a:81"],
+  });
 });
 
 test("a document is written again with the weights and nothing else changed", () => {

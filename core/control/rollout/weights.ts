@@ -1,4 +1,4 @@
-import { clusterName } from "../../compile/mod.ts";
+import { backendCluster } from "../../compile/mod.ts";
 import type { Document, DocumentOf } from "../../schema/mod.ts";
 import { isInForce, type RolloutPlan, type RolloutRecord } from "./model.ts";
 
@@ -44,9 +44,7 @@ export function isAsBefore(rule: Rule, { before, backends }: RolloutRecord): boo
 
 /** Clusters of the new backend, and of those it is compared with. */
 export function sidesOf(document: RouteDocument, rule: Rule, to: string): Record<"new" | "old", readonly string[]> {
-  const clusters = rule.backendRefs.map(({ namespace = document.namespace, name, port = 0 }) =>
-    clusterName({ namespace, name }, port),
-  );
+  const clusters = rule.backendRefs.map((ref) => backendCluster(ref, document.namespace));
   const isNew = (i: number): boolean => rule.backendRefs[i]?.name === to;
   return { new: clusters.filter((_, i) => isNew(i)), old: clusters.filter((_, i) => !isNew(i)) };
 }
