@@ -13,6 +13,7 @@ import {
   get,
   HEADERS,
   type Http2Backend,
+  type Http2Peer,
   PING,
   PRIORITY,
   post,
@@ -689,6 +690,20 @@ describe("a connection", () => {
     await eventually(() => size() === 1_500);
   });
 
+  test("may have more of a body in flight while that is alone, and no more beside others", async () => {
+    setUp.backend.script = async (request) => void (await request.body);
+    await using client = await connectHttp2(setUp.plane.port);
+    const upload = uploadOn(client, 1);
+
+    await upload.send(4 * MB);
+    await eventually(() => upload.allowed() >= 128 * KB);
+    client.write(frame(HEADERS, END_HEADERS, 3, block(post("/"))));
+    await upload.send(MB);
+
+    await eventually(() => upload.allowed() >= 32 * KB);
+    expect(upload.allowed()).toBeLessThanOrEqual(64 * KB);
+  });
+
   test("in which nothing is under way is told to go when the proxy drains", async () => {
     await using backend = await startBackend();
     const plane = await startPlane(backend.port);
@@ -700,3 +715,29 @@ describe("a connection", () => {
     await eventually(() => client.closed);
   });
 });
+
+const KB = 1024;
+const MB = 1024 * KB;
+
+/** A request whose body comes bit by bit, as far as the proxy lets it. */
+function uploadOn(client: Http2Peer, stream: number) {
+  let sent = 0;
+  const granted = () =>
+    client
+      .of(stream)
+      .reduce((sum, { type, payload }) => sum + (type === WINDOW_UPDATE ? payload.readUInt32BE(0) : 0), 65_535);
+  const allowed = () => granted() - sent;
+  client.write(frame(HEADERS, END_HEADERS, stream, block(post("/"))));
+  return {
+    allowed,
+    async send(size: number): Promise<void> {
+      const until = sent + size;
+      const chunk = Buffer.alloc(16 * KB);
+      while (sent < until) {
+        await eventually(() => allowed() >= chunk.length);
+        client.write(frame(DATA, 0, stream, chunk));
+        sent += chunk.length;
+      }
+    },
+  };
+}

@@ -72,6 +72,11 @@ export abstract class Connection extends Speaker implements WireOwner, FrameOwne
     this.#openWindow();
   }
 
+  /** Several streams are open on it. */
+  get isShared(): boolean {
+    return this.streams.size > 1;
+  }
+
   // ---- bytes in ----
 
   received(bytes: Buffer): void {

@@ -4,7 +4,7 @@ import { Held } from "../held.ts";
 import type { Connection } from "./connection.ts";
 import { DEFAULT_WINDOW, type ErrorCode } from "./frame.ts";
 
-/** Up to here a stream's window grows when its bytes go on at once: more would only hold up its neighbours. */
+/** Up to here the window of a stream that has the connection for itself grows when its bytes go on at once. */
 const GROWN_WINDOW = 256 * 1024;
 /** A piece this much smaller than the event that brought it is copied, so as not to keep all of that alive. */
 const COPY_BELOW = 4096;
@@ -187,15 +187,26 @@ export abstract class Stream {
     this.#credit += size;
     this.#fluent += size;
     if (this.closed || this.remoteEnded || this.#credit < this.#window / 2) return;
-    let increment = this.#credit;
-    if (this.#fluent > this.#window * 4 && this.#window < GROWN_WINDOW) {
-      increment += this.#window;
-      this.#window *= 2;
-      this.#fluent = 0;
-    }
+    this.#credit += this.#growth();
+    const increment = this.#credit;
+    if (increment < this.#window / 2) return;
     this.#credit = 0;
     this.#recvWindow += increment;
     this.mux.sendWindowUpdate(this.id, increment);
+  }
+
+  /**
+   * What its window grows by, or is taken back. Bytes in flight hold up those
+   * of its neighbours, whose wait is all of their windows together.
+   */
+  #growth(): number {
+    const before = this.#window;
+    if (this.mux.isShared) this.#window = DEFAULT_WINDOW;
+    else if (this.#fluent > before * 4 && before < GROWN_WINDOW) {
+      this.#window *= 2;
+      this.#fluent = 0;
+    }
+    return this.#window - before;
   }
 
   readBody(): void {
