@@ -2,6 +2,7 @@ import { latin1, NO_BYTES } from "../base/mod.ts";
 import type { Edits, Fields } from "../http/mod.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
 import { grpcRefusal } from "./grpc.ts";
+import { leaveTurn } from "./turn.ts";
 
 /** What this hop says in a response beside what its rule edits; what was said before stays. */
 export function addToResponse(exchange: MeshExchange, edits: Edits): void {
@@ -35,6 +36,7 @@ export function answer(exchange: MeshExchange, status: number, fields: Buffer, b
   const { said } = exchange;
   exchange.stage = Stage.Over;
   exchange.status = status;
+  if (exchange.turns !== null || exchange.queue !== null) leaveTurn(exchange);
   exchange.downstream!.answer(exchange, status, said === null ? fields : Buffer.concat([fields, said.lines]), body);
 }
 

@@ -390,6 +390,8 @@ export class Serving implements ResponseHandler, Flow, MirrorFlow, HedgeFlow {
       this.finish(exchange, outcomeFor(exchange.status, exchange.grpcStatus));
       exchange.beside?.digest?.finish(exchange.status, exchange.grpcStatus);
       exchange.stage = Stage.Over;
+      // The cluster is done with it, however long the downstream reads.
+      if (exchange.turns !== null) leaveTurn(exchange);
     }
     exchange.downstream!.finish(trailers);
   }

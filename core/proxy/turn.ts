@@ -34,7 +34,7 @@ export function turnMissed({ cluster, queue }: MeshExchange): Overflow {
   return new Overflow(`Cannot call "${name}": no turn within ${ms} ms, ${queue!.active} requests are under way`);
 }
 
-/** Gives the turn to the next, or the wait for it up. Called once the exchange is over. */
+/** Gives the turn to the next, or the wait for it up; called where the cluster has no more to do with the exchange. */
 export function leaveTurn(exchange: MeshExchange): void {
   const { turns, queue } = exchange;
   exchange.turns = exchange.queue = null;
