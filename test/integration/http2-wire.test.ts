@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
+  ACK,
   answerFrames,
   block,
   CONTINUATION,
@@ -596,6 +597,39 @@ describe("a client that attacks", () => {
 
     await eventually(async () => (await plane.metric("mesh_http2_abuse_total", { reason: "stalled" })) === 1);
     await eventually(() => plane.active === 0);
+  });
+
+  test("by opening no window for answers that are whole ends each of them in the end", async () => {
+    await using backend = await startBackend(ok("x".repeat(1_000)));
+    await using plane = await startPlane(backend.port);
+    await using client = await connectHttp2(plane.port, [[4, 0]]);
+    client.polite = false;
+    const served = [client.request(get("/")), client.request([...get("/").slice(0, 3), [":authority", "nobody"]])];
+    await eventually(() => served.every((stream) => client.of(stream).some(({ type }) => type === HEADERS)));
+
+    for (let i = 0; i < 2; i++) plane.skip(300_001);
+
+    await eventually(() => served.every((stream) => client.of(stream).some(({ type }) => type === RST_STREAM)));
+    expect([plane.active, client.closed]).toEqual([0, false]);
+  });
+
+  test("by heads that always begin anew puts no deadline off", async () => {
+    await using backend = await startBackend(ok("x"));
+    await using plane = await startPlane(backend.port);
+    await using client = await connectHttp2(plane.port, [[4, 0]]);
+    const stuck = client.request(get("/"));
+    await eventually(() => client.of(stuck).length > 0);
+    const acks = () => client.frames.filter(({ type, flags }) => type === PING && flags === ACK).length;
+
+    for (let i = 1; i <= 70; i++) {
+      const fields = block(get("/"));
+      client.write(frame(PING, 0, 0, "12345678"), frame(HEADERS, END_STREAM, stuck + 2 * i, fields.subarray(0, 5)));
+      await eventually(() => acks() === i);
+      plane.skip(9_000);
+      client.write(frame(CONTINUATION, END_HEADERS, stuck + 2 * i, fields.subarray(5)));
+    }
+
+    await eventually(() => client.of(stuck).some(({ type }) => type === RST_STREAM));
   });
 
   test("by a hundred streams of 16 MB each and no window costs next to nothing", async () => {

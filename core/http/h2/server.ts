@@ -38,7 +38,8 @@ export class ServerMux extends Connection {
   #beginning: Http2ServerStream | null = null;
   #idleSince: number;
   #blockSince = 0;
-  /** What the client had taken when somebody last looked. */
+  /** When somebody last looked for what the client does not take, and what it had taken then. */
+  #lookedAt: number;
   #taken = 0;
   /** We have said that we go: 1 that we will, 2 which stream is the last. */
   #leaving = 0;
@@ -47,7 +48,7 @@ export class ServerMux extends Connection {
     super(wire, settings.kit);
     this.connection = facts;
     this.#settings = settings;
-    this.#idleSince = settings.kit.deadlines.now;
+    this.#idleSince = this.#lookedAt = settings.kit.deadlines.now;
     settings.kit.deadlines.set(this.deadline, settings.headTimeoutMs);
     this.greet([
       [Setting.MaxConcurrentStreams, settings.maxStreams],
@@ -152,9 +153,13 @@ export class ServerMux extends Connection {
     begun.refuse(400, ErrorCode.ProtocolError, problem);
   }
 
+  /** What else has a deadline is not put off: blocks may begin all the time. */
   protected override blockBegun(): void {
-    this.#blockSince = this.kit.deadlines.now;
-    this.kit.deadlines.set(this.deadline, this.#settings.headTimeoutMs);
+    const { deadlines } = this.kit;
+    this.#blockSince = deadlines.now;
+    const { headTimeoutMs } = this.#settings;
+    const { isSet, deadlineAt } = this.deadline;
+    if (!isSet || deadlineAt > this.#blockSince + headTimeoutMs) deadlines.set(this.deadline, headTimeoutMs);
   }
 
   // ---- responses ----
@@ -257,15 +262,25 @@ export class ServerMux extends Connection {
       this.fail(ErrorCode.EnhanceYourCalm, "head not whole at its deadline");
       return;
     }
-    if (this.out.blocked && this.out.taken === this.#taken) {
+    if (now - this.#lookedAt >= idleTimeoutMs && this.#isStalled(now)) {
       abused("stalled");
       this.destroy();
       return;
     }
-    this.#taken = this.out.taken;
-    const left = this.streams.size > 0 ? idleTimeoutMs : this.#idleSince + idleTimeoutMs - now;
-    if (left > 1) deadlines.set(this.deadline, left);
-    else this.#giveUp("idle");
+    const { idle } = this;
+    const left = (idle ? this.#idleSince : this.#lookedAt) + idleTimeoutMs - now;
+    if (idle && left <= 1) this.#giveUp("idle");
+    else deadlines.set(this.deadline, this.blockOpen ? Math.min(left, this.#blockSince + headTimeoutMs - now) : left);
+  }
+
+  /** Nothing was taken since the last look. What waits for a window that nobody opens ends on its stream alone. */
+  #isStalled(now: number): boolean {
+    const { blocked, taken } = this.out;
+    if (blocked && taken === this.#taken) return true;
+    this.#lookedAt = now;
+    this.#taken = taken;
+    for (const stream of this.streams.all()) if (stream.isStuck()) stream.abort();
+    return false;
   }
 
   #giveUp(reason: string): void {

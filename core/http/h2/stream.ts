@@ -37,6 +37,8 @@ export abstract class Stream {
   #queue: Buffer[] = NONE;
   #finishing = false;
   #trailers: Trailers | null = null;
+  /** Bytes that waited behind the last word when somebody last looked; -1 where there was none. */
+  #stuck = -1;
 
   #recvWindow = DEFAULT_WINDOW;
   #window = DEFAULT_WINDOW;
@@ -67,6 +69,7 @@ export abstract class Stream {
     this.bytesSent = 0;
     this.#queue = NONE;
     this.#finishing = false;
+    this.#stuck = -1;
     this.#recvWindow = this.#window = DEFAULT_WINDOW;
     this.#credit = this.#fluent = 0;
     this.#held = null;
@@ -117,6 +120,14 @@ export abstract class Stream {
     }
     this.#finishing = true;
     this.#trailers = trailers === null ? null : copyOf(trailers);
+  }
+
+  /** All is said, and nothing of what waits was sent since this was last asked. */
+  isStuck(): boolean {
+    const waiting = this.#finishing ? this.#queue.reduce((sum, bytes) => sum + bytes.length, 0) : -1;
+    const isStuck = waiting >= 0 && waiting === this.#stuck;
+    this.#stuck = waiting;
+    return isStuck;
   }
 
   /** Its turn: sends one frame. True while it can go on. */
@@ -244,6 +255,8 @@ export abstract class Stream {
   protected abstract readonly isTaken: boolean;
   /** Gives it away. */
   protected abstract spare(): void;
+  /** Ends it so that it looks broken off. */
+  abstract abort(): void;
 
   protected abstract piece(bytes: Buffer, start: number, end: number): void;
   /** All that the peer had to say has been passed on. */
