@@ -32,4 +32,4 @@ export {
   UNSUPPORTED,
 } from "./parse.ts";
 export { Sender, Stage } from "./sender.ts";
-export { type Edits, type Lines, REASONS } from "./serialize.ts";
+export { BothEdits, type Edits, type Lines, REASONS } from "./serialize.ts";

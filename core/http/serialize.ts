@@ -15,6 +15,23 @@ export interface Edits {
   readonly lines: Buffer;
 }
 
+/** One after the other. */
+export class BothEdits implements Edits {
+  readonly lines: Buffer;
+  readonly #first: Edits;
+  readonly #second: Edits;
+
+  constructor(first: Edits, second: Edits) {
+    this.lines = Buffer.concat([first.lines, second.lines]);
+    this.#first = first;
+    this.#second = second;
+  }
+
+  drops(head: Fields, i: number): boolean {
+    return this.#first.drops(head, i) || this.#second.drops(head, i);
+  }
+}
+
 /** Lines that the mesh itself adds; the owner reuses the bytes. */
 export interface Lines {
   readonly bytes: Buffer;

@@ -1,5 +1,5 @@
 import { latin1, NO_BYTES } from "../base/mod.ts";
-import type { Edits, Fields } from "../http/mod.ts";
+import { BothEdits, type Edits } from "../http/mod.ts";
 import { type MeshExchange, Stage } from "./exchange.ts";
 import { grpcRefusal } from "./grpc.ts";
 import { leaveTurn } from "./turn.ts";
@@ -7,28 +7,12 @@ import { leaveTurn } from "./turn.ts";
 /** What this hop says in a response beside what its rule edits; what was said before stays. */
 export function addToResponse(exchange: MeshExchange, edits: Edits): void {
   const { said } = exchange;
-  exchange.said = said === null ? edits : new Both(said, edits);
+  exchange.said = said === null ? edits : new BothEdits(said, edits);
 }
 
 /** Lines for the response alone. */
 export function lineEdits(lines: string): Edits {
   return { drops: () => false, lines: latin1(lines) };
-}
-
-class Both implements Edits {
-  readonly lines: Buffer;
-  readonly #first: Edits;
-  readonly #second: Edits;
-
-  constructor(first: Edits, second: Edits) {
-    this.lines = Buffer.concat([first.lines, second.lines]);
-    this.#first = first;
-    this.#second = second;
-  }
-
-  drops(head: Fields, i: number): boolean {
-    return this.#first.drops(head, i) || this.#second.drops(head, i);
-  }
 }
 
 /** Answers in the place of an upstream. `fields` are lines with CRLF. */

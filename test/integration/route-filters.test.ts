@@ -1,5 +1,15 @@
 import { describe, expect, test } from "bun:test";
-import { answerFrames, type Frame, startHttp2Backend } from "../harness/http2.ts";
+import {
+  answerFrames,
+  block,
+  connectHttp2,
+  END_HEADERS,
+  type Frame,
+  frame,
+  get,
+  HEADERS,
+  startHttp2Backend,
+} from "../harness/http2.ts";
 import { eventually, ok, type Received, stall, startBackend } from "../harness/mod.ts";
 import { type Plane, startPlane } from "../harness/plane.ts";
 import { byHttp1, byHttp2, routeYaml, serviceYaml } from "../harness/routed.ts";
@@ -209,6 +219,23 @@ metadata: {name: ${name}}
 spec: {targetRefs: [{group: "", kind: Service, name: web}], ${spec}}
 `;
 }
+
+test("an upgrade by HTTP/2 that is declined says what its rule says, and nothing else", async () => {
+  await using backend = await startBackend(ok("no", [["Access-Control-Allow-Origin", "*"]]));
+  const cors = `{type: CORS, cors: {allowOrigins: ["${PAGE}"]}}`;
+  await using plane = await startPlane(backend.port, { config: routeYaml(`{filters: [${cors}], ${WEB}}`) });
+  await using client = await connectHttp2(plane.port);
+  const head = [...get("/chat").filter(([name]) => name !== ":method"), [":method", "CONNECT"]] as const;
+  const fields = [...head, [":protocol", "websocket"], ["origin", PAGE]] as const;
+  client.write(frame(HEADERS, END_HEADERS, 1, block(fields)));
+
+  const got = await client.response(1);
+
+  expect(got.fields.filter(([name]) => name === "access-control-allow-origin")).toEqual([
+    ["access-control-allow-origin", PAGE],
+  ]);
+  expect(fieldOf(got.fields, "x-mesh-declined")).toBe("1");
+});
 
 function fieldOf(fields: readonly (readonly [string, string])[], name: string): string | undefined {
   return fields.find(([found]) => found.toLowerCase() === name)?.[1];

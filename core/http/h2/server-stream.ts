@@ -3,7 +3,7 @@ import type { ConnectionFacts } from "../../listener/mod.ts";
 import type { Trailers } from "../body.ts";
 import type { Exchange, RequestHandler, ServerStream } from "../exchange.ts";
 import { Method } from "../head.ts";
-import type { Edits } from "../serialize.ts";
+import { BothEdits, type Edits } from "../serialize.ts";
 import { ErrorCode } from "./frame.ts";
 import type { ServerMux } from "./server.ts";
 import type { Spares } from "./spares.ts";
@@ -11,6 +11,10 @@ import { Stream } from "./stream.ts";
 
 /** A 2xx to extended CONNECT means yes (RFC 8441, section 5): where HTTP/1 says no by one, a proxy of ours is told. */
 const DECLINED: Edits = { drops: () => false, lines: latin1("x-mesh-declined: 1\r\n") };
+
+function declined(policy: Edits | null): Edits {
+  return policy === null ? DECLINED : new BothEdits(policy, DECLINED);
+}
 
 /** The downstream side of an exchange that came by HTTP/2. */
 export class Http2ServerStream extends Stream implements ServerStream {
@@ -112,7 +116,7 @@ export class Http2ServerStream extends Stream implements ServerStream {
       switches ? 200 : response.status,
       ends,
       route,
-      declines ? DECLINED : policy,
+      declines ? declined(policy) : policy,
     );
     if (ends) this.localEnded = true;
   }
