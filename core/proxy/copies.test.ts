@@ -91,6 +91,22 @@ describe("a mirror", () => {
     expect(exchange.generation).toBe(1);
   });
 
+  test("whose answer never ends is given up", () => {
+    const double = mirrored([mirror]);
+    double.stream(WAY).begin({});
+    const [first, copy] = double.upstream.clients as [ClientDouble, ClientDouble];
+    answer(double, first, 200);
+    head(double, copy, 200);
+
+    for (let i = 0; i < 4 && copy.exchange !== null && !copy.calls.includes("abort"); i++) {
+      double.serving.responseBody(copy.exchange as MeshExchange, Buffer.from("more"), 0, 4);
+      double.clock.advance(100_000);
+    }
+
+    expect(copy.calls).toContain("abort");
+    expect(double.metric("mesh_mirrored_requests_total", { outcome: "failed" })).toBe(1);
+  });
+
   test("takes its share only, and each request once, however often it is tried", () => {
     const double = mirrored([{ ...mirror, fraction: 0.5 }], {}, ["127.0.0.1", "127.0.0.2"]);
     double.mesh.random = () => 0.5;

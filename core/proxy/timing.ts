@@ -16,6 +16,8 @@ export interface Waits {
 export const DEFAULT_WAITS: Waits = { responseHeadMs: 60_000, idleMs: 300_000, tunnelIdleMs: 3_600_000 };
 
 const NEVER = Number.POSITIVE_INFINITY;
+/** Nobody waits for what a copy is answered: an answer that never ends is given up. */
+const COPY_MS = 300_000;
 
 /** Sets the one timer of an exchange to its next deadline. Called when the exchange enters a stage, not per byte. */
 export function armTimer(exchange: MeshExchange, deadlines: Deadlines, waits: Waits, now: number): void {
@@ -24,10 +26,19 @@ export function armTimer(exchange: MeshExchange, deadlines: Deadlines, waits: Wa
 
 function nextDeadline(exchange: MeshExchange, waits: Waits): number {
   if (exchange.stage === Stage.Pausing) return Math.min(requestDeadline(exchange), exchange.resumeAt);
-  const fixed = Math.min(requestDeadline(exchange), attemptDeadline(exchange), quietDeadline(exchange, waits));
+  if (exchange.isCopy) return Math.min(fixedDeadline(exchange, waits), copyDeadline(exchange));
+  const fixed = fixedDeadline(exchange, waits);
   return exchange.entry === null || exchange.entry.rule.hedge === null
     ? fixed
     : Math.min(fixed, hedgeDeadline(exchange));
+}
+
+function fixedDeadline(exchange: MeshExchange, waits: Waits): number {
+  return Math.min(requestDeadline(exchange), attemptDeadline(exchange), quietDeadline(exchange, waits));
+}
+
+function copyDeadline({ isCopy, stage, attemptAt }: MeshExchange): number {
+  return isCopy && stage >= Stage.Connecting ? attemptAt + COPY_MS : NEVER;
 }
 
 /** The rule's request timeout holds from head to last byte; a tunnel has outlived it. */
@@ -85,6 +96,7 @@ export function expiredWait(exchange: MeshExchange, waits: Waits, now: number): 
       `Cannot finish an attempt within ${entry?.rule.backendTimeoutMs} ms: ${STAGE_WORDS[stage]}`,
     );
   }
+  if (now >= copyDeadline(exchange)) return new RequestTimeout(`Cannot finish a copy within ${COPY_MS} ms`);
   if (now < quietDeadline(exchange, waits)) return null;
   if (awaitsHead(exchange)) {
     return new RequestTimeout(
