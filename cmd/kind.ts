@@ -35,6 +35,6 @@ export function namespaceFor(kind: KindName, namespace: string): string {
   return isNamespaced(kind) ? namespace : "";
 }
 
-export function namespaceFlag(): Flag<string> {
-  return withDefault(text({ short: "n", hint: "NAMESPACE", about: "namespace of the documents" }), "default");
+export function namespaceFlag(about = "namespace of the documents"): Flag<string> {
+  return withDefault(text({ short: "n", hint: "NAMESPACE", about }), "default");
 }

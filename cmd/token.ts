@@ -12,7 +12,7 @@ import { defineVerb, type Group } from "./verb.ts";
 const create = defineVerb({
   flags: {
     name: required(text({ hint: "NAME", about: "service account of the workload, which is also its name" })),
-    namespace: namespaceFlag(),
+    namespace: namespaceFlag("namespace of the workload, and of a Gateway without one"),
     ttl: withDefault(duration({ hint: "TIME", about: "how long it is good for" }), "1h"),
     gateway: gatewayNames("Gateway that the proxy may serve, with its keys; * for all"),
     uses: withDefault(count({ hint: "COUNT", about: "proxies it lets in; 0 for any number" }), "1"),

@@ -97,6 +97,7 @@ spec:
     - {name: tls, port: 443, protocol: TLS, tls: {mode: Passthrough}}
     - {name: tcp, port: 5432, protocol: TCP, allowedRoutes: {namespaces: {from: Selector, selector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [default]}]}}}}
     - {name: udp, port: 53, protocol: UDP}
+    - {name: calls, port: 8081, protocol: HTTP, allowedRoutes: {kinds: [{kind: GRPCRoute}]}}
   allowedListeners: {namespaces: {from: Same}}
 ---
 apiVersion: gateway.networking.k8s.io/v1
@@ -126,7 +127,7 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: GRPCRoute
 metadata: {name: calls}
 spec:
-  parentRefs: [{name: edge, sectionName: http}, {group: "", kind: Service, name: web, sectionName: alt}]
+  parentRefs: [{name: edge, sectionName: calls}, {group: "", kind: Service, name: web, sectionName: alt}]
   rules:
     - matches: [{method: {service: a.B, method: C}}, {method: {type: RegularExpression, method: "Get.*"}, headers: [{name: x-a, value: b}]}]
       filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x, value: y}]}}]
