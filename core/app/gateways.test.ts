@@ -22,6 +22,19 @@ test("the gateways that are chosen are served, by name or all of them, and no ot
   expect(await bound("shop/none")).toEqual([]);
 });
 
+test("a gateway that is chosen and not there is told, once until it has been there", async () => {
+  const { follow, log } = setUp({ names: ["default/a", "default/b"] });
+  const told = (): string[] => log.filter((line) => line.includes("there is no such gateway"));
+
+  await follow([gateway("default/a", [80])]);
+  await follow([gateway("default/a", [80, 81])]);
+
+  expect(told().map((line) => JSON.parse(line))).toMatchObject([{ level: "warn", gateway: "default/b" }]);
+  await follow([gateway("default/a", [80]), gateway("default/b", [81])]);
+  await follow([gateway("default/a", [80])]);
+  expect(told()).toHaveLength(2);
+});
+
 test("what is bound already is left alone; what is no more is shut before anything new is opened", async () => {
   const { calls, follow } = setUp();
   await follow([gateway("default/a", [80, 81])]);

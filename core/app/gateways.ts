@@ -66,6 +66,8 @@ export class GatewayPorts {
   readonly #log: Log;
   readonly #changed: (state: readonly GatewayState[]) => void;
   #told = "";
+  /** Chosen by name, and not there. */
+  #absent: readonly string[] = [];
   #open: readonly Open[] = [];
   #problems: readonly GatewayProblem[] = [];
   #turn: Promise<void> = Promise.resolve();
@@ -103,6 +105,7 @@ export class GatewayPorts {
   async #follow(model: SnapshotModel): Promise<void> {
     this.#retry?.cancel();
     if (this.#isClosed) return;
+    this.#tellAbsent(model);
     const wanted = wantedPorts(
       model,
       this.#choice,
@@ -117,6 +120,15 @@ export class GatewayPorts {
     this.#problems = problems;
     this.#tell();
     if (problems.length > 0) this.#retry = this.#clock.after(RETRY_MS, () => void this.follow(model));
+  }
+
+  /** Once, until it has been there: a name may be of a Gateway that comes later, or be misspelt. */
+  #tellAbsent(model: SnapshotModel): void {
+    const known = chosenGateways(model, this.#choice).map(({ name }) => name);
+    const absent = this.#choice.names.filter((name) => name !== "*" && !known.includes(name));
+    for (const gateway of absent)
+      if (!this.#absent.includes(gateway)) this.#log.warn("there is no such gateway", { gateway });
+    this.#absent = absent;
   }
 
   /** By gateway, and only where it is another one than last time. */

@@ -33,7 +33,7 @@ export function readSubscribe(value: Partial<Subscribe>): Subscribe {
     proxy: proxy as string,
     workload: workload === null || workload === undefined ? null : readWorkload(workload),
     hosts: readHosts(hosts),
-    gateways: gateways === undefined ? [] : readHosts(gateways),
+    gateways: gateways === undefined ? [] : readNames(gateways, "gateways"),
     held: readHeld(held),
     revision: revision as string,
   };
@@ -41,10 +41,14 @@ export function readSubscribe(value: Partial<Subscribe>): Subscribe {
 
 /** @throws {BadFrame} when one is no host name, or there are too many. */
 export function readHosts(hosts: unknown): readonly string[] {
-  must(Array.isArray(hosts) && hosts.length <= MAX_HOSTS, "hosts");
-  for (const host of hosts as unknown[])
-    must(typeof host === "string" && host !== "" && host.length <= MAX_HOST_LENGTH, "hosts");
-  return hosts as string[];
+  return readNames(hosts, "hosts");
+}
+
+function readNames(names: unknown, field: string): readonly string[] {
+  must(Array.isArray(names) && names.length <= MAX_HOSTS, field);
+  for (const name of names as unknown[])
+    must(typeof name === "string" && name !== "" && name.length <= MAX_HOST_LENGTH, field);
+  return names as string[];
 }
 
 /** @throws {BadFrame} when the list is not one of text. */
