@@ -208,6 +208,7 @@ class Starting {
       ...{ clock, log, records: this.#storage.records<RolloutRecord>("rollouts") },
       documents: () => configuration.documents,
       isApplied: (document) => configuration.isApplied(document),
+      isRunning: (cluster) => plane.newest()?.resources.has(`cluster/${cluster}`) ?? true,
       apply: async (raw) => (await configuration.submit(asWritten(raw), true)).accepted,
       publish: async () => {
         publisher.changed();

@@ -141,6 +141,17 @@ test("what was promoted ends where the route is written anew, also with the weig
   });
 }, 60_000);
 
+test("a rollout whose backend has gone gives its requests back", async () => {
+  await using scene = await startScene(ok("v2"));
+  await scene.mesh.apply(`${ROUTE.replace("web-v2", "extra")}${serviceYaml("extra", "part: second")}`);
+  await scene.rollout("start", "web", "--to", "extra", "--steps", "50,100", "--interval", "1h");
+
+  await scene.mesh.verb("delete", "service", "extra");
+
+  await eventually(async () => (await scene.mesh.client.rollouts())[0]!.state === "Aborted");
+  expect((await scene.mesh.client.rollouts())[0]!.reason).toBe("there is nothing behind the backend extra");
+}, 60_000);
+
 test("a rollout whose route has gone is not promoted, and says why", async () => {
   await using scene = await startScene(ok("v2"));
   await scene.mesh.apply(ROUTE);

@@ -26,6 +26,8 @@ export interface RolloutsOptions {
   /** What operators wrote, without the weights of rollouts. */
   readonly documents: () => readonly Document[];
   readonly isApplied: (document: Document) => boolean;
+  /** Whether what runs has this cluster. */
+  readonly isRunning: (cluster: string) => boolean;
   /** Applies a document in place of the one that was written. */
   readonly apply: (raw: unknown) => Promise<boolean>;
   /** Publishes what runs now; resolves when every proxy has it, or after a while. */
@@ -252,7 +254,10 @@ export class Rollouts {
   #changeOf(record: RolloutRecord): string | null {
     const found = this.#found(record.plan);
     if (found === null) return "the route or its rule is gone";
-    return isAsBefore(found.rule, record) ? null : "the backends of the rule were changed";
+    if (!isAsBefore(found.rule, record)) return "the backends of the rule were changed";
+    // Its requests are answered with errors that no cluster counts.
+    const { new: own } = sidesOf(found.document, found.rule, record.plan.to);
+    return own.every(this.#options.isRunning) ? null : `there is nothing behind the backend ${record.plan.to}`;
   }
 
   async #judge(record: RolloutRecord, from: NonNullable<Active["from"]>): Promise<void> {
