@@ -13,6 +13,11 @@ test.each([
   ["127.0.0.1", "192.0.2.1", false],
   ["0.0.0.0", "192.0.2.1", false],
   ["192.0.2.1", "0.0.0.0", false],
+  ["127.0.0.1", "::ffff:127.0.0.1", true],
+  ["0.0.0.0", "::ffff:7f00:1", true],
+  ["::1", "0:0:0:0:0:0:0:1", true],
+  ["127.0.0.1", "::ffff:0:0", true],
+  ["0.0.0.0", "::ffff:192.0.2.1", false],
 ])("a socket bound to %p is what a connection to %p meets: %p", (bound, address, leads) => {
   expect(leadsTo(bound, address)).toBe(leads);
 });
