@@ -18,7 +18,8 @@ export interface SessionToken {
 /**
  * Requests of one session go to one endpoint (GEP-1619). The client keeps its
  * name: a digest, the same at every proxy of the mesh, so that no proxy must
- * remember anything and none of the addresses can be read out of it. Immutable.
+ * remember anything. It keeps addresses out of sight, but is no secret: whoever
+ * knows the names of the mesh can try all addresses there may be. Immutable.
  */
 export class Session {
   readonly #model: SessionModel;
