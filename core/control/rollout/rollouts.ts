@@ -2,22 +2,13 @@ import { type Clock, type Log, messageOf, type Timer } from "../../base/mod.ts";
 import type { Measure, Measured } from "../../discovery/mod.ts";
 import type { Document } from "../../schema/mod.ts";
 import type { Records } from "../record.ts";
+import { beforeOf } from "./before.ts";
 import { judge, summaryOf } from "./judge.ts";
 import { type Counted, Measurements, observed } from "./measurements.ts";
 import { type RolloutPlan, type RolloutRecord, type RolloutState, rolloutKey, type StepRecord } from "./model.ts";
 import { RolloutRefused } from "./refused.ts";
-import {
-  backendsOf,
-  isAsBefore,
-  type RouteDocument,
-  rewritten,
-  routeOf,
-  ruleOf,
-  sidesOf,
-  weightsAt,
-  withWeights,
-  writtenWeights,
-} from "./weights.ts";
+import { lastOld, percentOf, withStep } from "./step.ts";
+import { foundIn, isAsBefore, type RouteDocument, rewritten, sidesOf, weightsAt, withWeights } from "./weights.ts";
 
 export interface RolloutsOptions {
   readonly clock: Clock;
@@ -113,7 +104,7 @@ export class Rollouts {
     const running = this.#records.get(key);
     if (running?.state === "Progressing" || running?.state === "Paused")
       throw new RolloutRefused(`Cannot start a rollout of ${key}: one is ${running.state}; promote or abort it first`);
-    const { before, backends, to } = this.#beforeOf(plan);
+    const { before, backends, to } = beforeOf(this.#options.documents(), plan);
     const [first = 100] = plan.steps;
     const record: RolloutRecord = {
       ...{ plan, before, backends, startedBy, state: "Progressing", reason: "the first step", endedAt: null },
@@ -123,24 +114,6 @@ export class Rollouts {
     this.#options.log.info("rollout started", { rollout: key, to: plan.to, steps: plan.steps.join(",") });
     await this.#begin(key);
     return this.#records.get(key)!;
-  }
-
-  #beforeOf(plan: RolloutPlan): Pick<RolloutRecord, "before" | "backends"> & { readonly to: number } {
-    const where = `${plan.kind} ${plan.namespace}/${plan.route}`;
-    const document = routeOf(this.#options.documents(), plan);
-    if (document === null) throw new RolloutRefused(`Cannot start a rollout: there is no ${where}`);
-    const found = ruleOf(document, plan.rule);
-    if (found === null) throw new RolloutRefused(`Cannot start a rollout: ${where} has no rule "${plan.rule}"`);
-    const names = found.rule.backendRefs.map(({ name }) => name);
-    const to = names.indexOf(plan.to);
-    const known = names.join(", ") || "none";
-    if (to < 0 || names.lastIndexOf(plan.to) !== to)
-      throw new RolloutRefused(
-        `Cannot start a rollout: "${plan.to}" must be one backend of the rule, which has ${known}`,
-      );
-    if (names.length < 2)
-      throw new RolloutRefused(`Cannot start a rollout: the rule has one backend; add the old one beside ${plan.to}`);
-    return { before: writtenWeights(found.rule), backends: backendsOf(found.rule), to };
   }
 
   /** @throws {RolloutRefused} */
@@ -190,7 +163,7 @@ export class Rollouts {
     if (this.#active.get(key) !== active || known?.state !== "Progressing") return;
     const percent = percentOf(known);
     // A step that a restart has cut off begins again.
-    const record = this.#withStep(known, { verdict: "ended", endedAt: this.#options.clock.now() });
+    const record = withStep(known, { verdict: "ended", endedAt: this.#options.clock.now() });
     const sides = this.#sidesNow(record);
     if (sides === null) return;
     const now = this.#options.clock.now();
@@ -269,17 +242,11 @@ export class Rollouts {
     const old = own.requests >= plan.minRequests ? own : (lastOld(record) ?? own);
     const waitedMs = this.#options.clock.now() - from.at;
     const { verdict, reason } = judge(plan, old, seen, waitedMs >= plan.intervalMs);
-    const judged = this.#withStep(record, { old: own, new: seen, reason });
+    const judged = withStep(record, { old: own, new: seen, reason });
     if (verdict === "failed") await this.#end(judged, "Aborted", reason, "failed");
     else if (verdict === "held") await this.#next(judged, reason);
     else if (waitedMs >= plan.intervalMs * PATIENCE) await this.#end(judged, "Paused", reason, "ended");
     else this.#records.set(rolloutKey(plan), judged);
-  }
-
-  #withStep(record: RolloutRecord, change: Partial<StepRecord>): RolloutRecord {
-    const last = record.steps.at(-1);
-    if (last === undefined || last.endedAt !== null) return record;
-    return { ...record, steps: [...record.steps.slice(0, -1), { ...last, ...change }] };
   }
 
   async #next(record: RolloutRecord, reason: string): Promise<void> {
@@ -290,8 +257,8 @@ export class Rollouts {
       return;
     }
     const key = rolloutKey(plan);
-    const closed = this.#withStep(record, { verdict: "held", endedAt: this.#options.clock.now() });
-    const { to } = this.#beforeOf(plan);
+    const closed = withStep(record, { verdict: "held", endedAt: this.#options.clock.now() });
+    const { to } = beforeOf(this.#options.documents(), plan);
     await this.#keep({ ...closed, weights: weightsAt(before, to, percent), reason: `on to ${percent} %` });
     this.#options.log.info("rollout step held", { rollout: key, reason, next: percent });
     await this.#begin(key);
@@ -299,7 +266,7 @@ export class Rollouts {
 
   async #promote(record: RolloutRecord, reason: string, verdict: StepRecord["verdict"]): Promise<RolloutRecord> {
     const { plan, before } = record;
-    const { to } = this.#beforeOf(plan);
+    const { to } = beforeOf(this.#options.documents(), plan);
     const promoted = { ...record, weights: weightsAt(before, to, 100) };
     const found = this.#found(plan)!;
     const ended = await this.#end(promoted, "Promoted", `${reason}${await this.#write(found, promoted)}`, verdict);
@@ -328,7 +295,7 @@ export class Rollouts {
     const now = this.#options.clock.now();
     const last = record.steps.at(-1);
     const words = last?.old && last.new ? summaryOf(last.old, last.new) : reason;
-    const closed = this.#withStep(record, { verdict, endedAt: now, reason: verdict === "failed" ? reason : words });
+    const closed = withStep(record, { verdict, endedAt: now, reason: verdict === "failed" ? reason : words });
     const key = rolloutKey(record.plan);
     const ended = { ...closed, state, reason, endedAt: state === "Paused" ? null : now };
     this.#active.delete(key);
@@ -344,23 +311,4 @@ export class Rollouts {
     await this.#options.records.put(encodeURIComponent(key), record);
     this.#records.set(key, record);
   }
-}
-
-function foundIn(documents: readonly Document[], plan: RolloutPlan) {
-  const document = routeOf(documents, plan);
-  const found = document === null ? null : ruleOf(document, plan.rule);
-  return document === null || found === null ? null : { document, ...found };
-}
-
-/** Percent that the weights at hand give to the new backend. */
-function percentOf({ weights, plan, steps }: RolloutRecord): number {
-  const running = steps.at(-1);
-  if (running !== undefined && running.endedAt === null) return running.percent;
-  const held = steps.filter(({ verdict }) => verdict === "held").length;
-  return plan.steps[held] ?? (weights.length > 0 ? 100 : 0);
-}
-
-/** What was seen of the old in the last step that saw enough of it. */
-function lastOld({ plan, steps }: RolloutRecord) {
-  return steps.toReversed().find(({ old }) => old !== null && old.requests >= plan.minRequests)?.old ?? null;
 }

@@ -57,6 +57,13 @@ export function routeOf(documents: readonly Document[], plan: RolloutPlan): Rout
   return (found as RouteDocument | undefined) ?? null;
 }
 
+/** The rule of a plan with its document and place; null where one of them is gone. */
+export function foundIn(documents: readonly Document[], plan: RolloutPlan) {
+  const document = routeOf(documents, plan);
+  const found = document === null ? null : ruleOf(document, plan.rule);
+  return document === null || found === null ? null : { document, ...found };
+}
+
 /** The documents with the weights of the rollouts that are in force, where their rules are still what they were. */
 export function withWeights(documents: readonly Document[], rollouts: Iterable<RolloutRecord>): readonly Document[] {
   const inForce = [...rollouts].filter(isInForce);
