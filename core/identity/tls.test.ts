@@ -314,6 +314,9 @@ async function oddSvid(uris: readonly string[], isAuthority = false, issuer: Iss
   const certificate = await x509.X509CertificateGenerator.create({
     subject: "CN=odd",
     issuer: issuer.certificate.subjectName,
+    // Left out, it is the second at hand, which a verifier may not have reached.
+    notBefore: new Date(systemClock.now() - 60_000),
+    notAfter: new Date(systemClock.now() + 3_600_000),
     publicKey: keys.publicKey,
     signingKey: issuer.privateKey,
     signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
