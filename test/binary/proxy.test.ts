@@ -37,7 +37,8 @@ test("what reads manifests is gone from the process that serves them", async () 
 
   await eventually(() => expect(childrenOf(proxy.program)).toEqual([]));
 
-  expect(privateKb(proxy.program)).toBeLessThan(12_000);
+  // It has about 11,000; schemas and the YAML reader would be twice as much.
+  expect(privateKb(proxy.program)).toBeLessThan(16_000);
 });
 
 test("a change of the manifests is served, and a bad one is told with its place and not served", async () => {
