@@ -446,12 +446,15 @@ export abstract class Connection extends Speaker implements WireOwner, FrameOwne
   }
 
   writable(): void {
-    if (!this.out.flush()) return;
-    if (this.#deaf && !this.over) {
-      this.#deaf = false;
-      this.wire.resume();
-    }
-    this.tick();
+    if (this.out.flush()) this.tick();
+  }
+
+  /** Whoever got the bytes out: where a round did, the socket may have nothing more to say. */
+  override tick(): void {
+    super.tick();
+    if (!this.#deaf || this.over || this.out.length > 0) return;
+    this.#deaf = false;
+    this.wire.resume();
   }
 
   peerEnded(): void {

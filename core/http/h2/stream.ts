@@ -145,7 +145,8 @@ export abstract class Stream {
       this.mux.sendEnd(this, trailers);
       this.localFinished();
     } else if (this.sendWindow > 0) this.drained();
-    return false;
+    // Who was told that there is room may have filled it at once: it stands in line no more.
+    return this.#queue.length > 0 && this.sendWindow > 0;
   }
 
   /** The peer takes `increment` more. */
