@@ -355,7 +355,19 @@ test("a route is no way around the guards of a backend whose endpoints have no s
     ...parts,
     plugin("canary", "phase: Routing, targetRefs: [{kind: Service, name: web}], destinations: [{name: bare}]"),
   );
+  const mirror = "filters: [{type: RequestMirror, requestMirror: {backendRef: {name: bare, port: 80}}}]";
+  const mirrored = compiled(
+    ...parts,
+    route(
+      "r",
+      `- ${mirror}\n  backendRefs: [{name: meshed, port: 80}]\n- backendRefs: [{name: meshed, port: 80, ${mirror}}]`,
+    ),
+  );
 
+  expect(mirrored.port("default/web", 80).rules.map(({ policies }) => policies)).toEqual([
+    ["default/auth"],
+    ["default/auth"],
+  ]);
   expect(routed.port("default/web", 80).rules.map(({ policies }) => policies)).toEqual([["default/auth"], []]);
   expect(chosen.port("default/web", 80).rules[0]?.policies).toEqual(["default/auth", "default/canary"]);
 });

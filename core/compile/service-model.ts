@@ -77,12 +77,13 @@ export function shapedRule(rule: CompiledRule, around: Around): Omit<RuleModel, 
   return { ...around.traffic.ofRule(rule), ...rule.model, ...(faults.length === 0 ? {} : { faults }), policies };
 }
 
-/** Clusters that a rule may send a request to. */
+/** Clusters that a rule may send a request to, or a copy of it. */
 function clustersReached(
-  { backends }: Pick<RuleModel, "backends">,
+  { backends, mirrors = [] }: Pick<RuleModel, "backends" | "mirrors">,
   plugins: readonly CompiledPlugin[],
 ): readonly string[] {
-  const named = backends.flatMap(({ cluster }) => cluster ?? []);
+  const copied = [...mirrors, ...backends.flatMap((backend) => backend.mirrors ?? [])];
+  const named = [...backends, ...copied].flatMap(({ cluster }) => cluster ?? []);
   const chosen = plugins.flatMap(({ destinations }) => Object.values(destinations));
   return [...new Set([...named, ...chosen])];
 }

@@ -236,7 +236,6 @@ export class MeshExchange extends Exchange implements Waiter, TurnTaker, Filtera
     this.requestIdMade = false;
     this.snapshot = null;
     this.entry = null;
-    this.port = 0;
     this.listener = "";
     this.port = 0;
     this.service = "";

@@ -56,6 +56,14 @@ describe("the forward proxy", () => {
     expect([stream.status, line["response_flags"]]).toEqual([502, "NR"]);
   });
 
+  test("goes straight to an endpoint without a sidecar only where everything may be called", () => {
+    const straight = (egress?: "ALLOW_ANY") =>
+      routed(forwardWay(), to("127.0.0.1"), { isKnownAbsent: () => true }, egress);
+
+    expect(straight("ALLOW_ANY").upstream.clients).toHaveLength(1);
+    expect(straight().stream.status).toBe(502);
+  });
+
   test("has no route for a request that names no host", () => {
     expect(routed(forwardWay()).stream.status).toBe(404);
   });

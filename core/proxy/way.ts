@@ -120,13 +120,18 @@ function outside(exchange: MeshExchange, mesh: Mesh): boolean {
   const host = request.text(request.authorityStart, request.hostEnd).toLowerCase();
   if (ADDRESS.test(host)) {
     const cluster = mesh.snapshot.endpointAt(`${host}:${request.port || 80}`);
-    if (cluster !== null) return straight(exchange, cluster, mesh);
+    if (cluster !== null && mayGoStraight(cluster, mesh)) return straight(exchange, cluster, mesh);
   }
   if (!mesh.isKnownAbsent(host)) return mesh.want(exchange, host);
   if (mesh.snapshot.mesh.egress !== "ALLOW_ANY") {
     throw new EgressRefused(`Cannot call "${host}": it is not in the mesh, and the mesh allows no other destination`);
   }
   return mesh.leave(exchange, host, request.port || (request.method === Method.Connect ? 443 : 80));
+}
+
+/** An endpoint without a sidecar runs no guard of its own: where not all may be called, it is called by its Service. */
+function mayGoStraight({ endpoints }: Cluster, mesh: Mesh): boolean {
+  return mesh.snapshot.mesh.egress === "ALLOW_ANY" || endpoints[0]!.identity !== null;
 }
 
 const ADDRESS = /^[\d.]+$|\]$/;
