@@ -91,7 +91,8 @@ for (const [path, rule, config] of PATHS) {
     await eventually(() => hop.active === 0);
     expect(hop.warnings).toEqual([]);
     await eventually(async () => (await hop.metric("mesh_connections_open")) === 0);
-    if (config !== "") {
+    // Where nearly nothing may go on at once, it is chance whether there is room for more.
+    if (config === BUSY) {
       for (const name of ["mesh_mirrored_requests_total", "mesh_hedges_total"])
         expect(await hop.metric(name)).toBeGreaterThan(0);
       // A proxy of the mesh answers whatever its app does: there is nothing to try again.
